@@ -1,0 +1,96 @@
+"""The command `rebalance correct`."""
+
+from __future__ import annotations
+
+import click
+
+from rebalance.cli import options
+from rebalance.cli.output import Console, facts
+
+
+def parse_prior(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    """Two shares of positives, TRAIN,TRUE, each between 0 and 1.
+
+    Raises
+    ------
+    click.BadParameter : anything else.
+    """
+    if value is None:
+        return None
+    try:
+        train, true = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter("give two shares, for example 0.5,0.012", ctx, parameter) from None
+    if not (0 < train < 1 and 0 < true < 1):
+        raise click.BadParameter("both shares must lie between 0 and 1", ctx, parameter)
+    return train, true
+
+
+@click.command()
+@options.inputs
+@click.option(
+    "--probability", required=True, metavar="COLUMN", help="The probabilities to correct."
+)
+@options.output("The table to write: .parquet, .csv or .tsv; '-' is standard output, as CSV.")
+@click.option("--design", metavar="SAMPLE", help="The sample the model was trained on.")
+@click.option("--pi", metavar="COLUMN", help="A column with pi_0, a negative's chance at each row.")
+@click.option("--offset", metavar="COLUMN", help="A column with log pi_1 - log pi_0.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="R",
+    help="The share of negatives that was kept.",
+)
+@click.option(
+    "--prior",
+    callback=parse_prior,
+    metavar="TRAIN,TRUE",
+    help="The share of positives in the training rows, and in truth.",
+)
+@click.option(
+    "--sampled",
+    is_flag=True,
+    help="Also write the probability as it was, as rb_probability_sampled.",
+)
+@options.no_clobber
+@options.console
+def correct(
+    inputs: tuple[str, ...],
+    probability: str,
+    output: str,
+    design: str | None,
+    pi: str | None,
+    offset: str | None,
+    rate: float | None,
+    prior: tuple[float, float] | None,
+    sampled: bool,
+    no_clobber: bool,
+    console: Console,
+) -> None:
+    """Make probabilities of any other tool true for the population.
+
+    For a model trained on a sample that knew nothing of the sampling: log odds + log pi_0 - log
+    pi_1. Give one of --design, --pi, --offset, --rate or --prior. With --design and a nonuniform
+    sample the table must hold the pilot's features. Adds the column rb_probability.
+    """
+    console.check_streams(output)
+    from rebalance.steps.correct import Sampling
+    from rebalance.steps.correct import correct as step
+
+    result = step(
+        inputs,
+        probability,
+        output,
+        sampling=Sampling(design, pi, offset, rate, prior),
+        sampled=sampled,
+        clobber=not no_clobber,
+        context=console,
+    )
+    shown = {
+        "rows": f"{result.rows:,}",
+        "mean before": f"{result.mean_before:.6f}",
+        "mean after": f"{result.mean_after:.6f}",
+    }
+    console.show("correct", result.document(), facts(f"corrected: {output}", shown))

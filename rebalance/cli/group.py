@@ -1,0 +1,51 @@
+"""A group of commands, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+import click
+
+from rebalance.errors import RebalanceError
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class Commands(click.Group):
+    """Commands in the order of the pipeline; errors as one line on stderr."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order they are used."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and turn what a user can act on into a message and an exit code."""
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return super().invoke(ctx)
+        except RebalanceError as exc:
+            return _stop(str(exc), exc.exit_code)
+        except BrokenPipeError:
+            from rebalance.storage.writers import quiet_standard_output
+
+            quiet_standard_output()
+            return sys.exit(0)
+        except KeyboardInterrupt:
+            return _stop("interrupted; no output was changed", INTERRUPTED)
+        except MemoryError:
+            return _stop("there is not enough memory; sample at a smaller --rate", 3)
+        except OSError as exc:
+            where = f", file '{exc.filename}'" if exc.filename else ""
+            return _stop(f"{exc.strerror or exc}{where}; check the path and its permissions", 3)
+
+
+def _stop(message: str, code: int) -> None:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+def _terminate(*_: object) -> None:
+    sys.exit(TERMINATED)

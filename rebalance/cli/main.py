@@ -1,0 +1,51 @@
+"""The command `rebalance`: its subcommands in the order they are used."""
+
+from __future__ import annotations
+
+import click
+
+from rebalance import __version__
+from rebalance.cli.correct import correct
+from rebalance.cli.evaluate import evaluate
+from rebalance.cli.group import Commands
+from rebalance.cli.pilot import pilot
+from rebalance.cli.predict import predict
+from rebalance.cli.profile import profile
+from rebalance.cli.run import run
+from rebalance.cli.sample import sample
+from rebalance.cli.split import split
+from rebalance.cli.train import train
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="rebalance")
+def cli() -> None:
+    """Train on the rows that matter when one class is rare.
+
+    A table with a rare class goes in; probabilities true for the whole population come out, from a
+    few percent of the rows:
+
+    \b
+        rebalance run flights.parquet -l late --rate 0.05 -o out
+
+    or step by step: profile, split, pilot, sample, train, predict, evaluate.
+    """
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    profile,
+    split,
+    pilot,
+    sample,
+    train,
+    predict,
+    correct,
+    evaluate,
+    run,
+)
+
+for command in COMMANDS:
+    cli.add_command(command)

@@ -1,0 +1,156 @@
+"""Every option that more than one command has, defined once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rebalance.cli.output import Console
+from rebalance.errors import UsageError
+
+if TYPE_CHECKING:
+    from rebalance.core.design import Budget
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+inputs = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+label = click.option("-l", "--label", metavar="COLUMN", required=True, help="The label's column.")
+positive = click.option(
+    "--positive",
+    metavar="VALUE",
+    help="The label's positive value.  [default: 1 of 0/1, else the rarer of two]",
+)
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of every draw.",
+)
+drop = click.option(
+    "--drop", multiple=True, metavar="COLUMN", help="A column that is no feature; repeatable."
+)
+key = click.option(
+    "--key", metavar="COLUMN", help="The column that names an entity; never a feature."
+)
+sample_weight = click.option(
+    "--sample-weight",
+    metavar="COLUMN",
+    help="Your own weights; they multiply likelihoods and metrics, never the sampling.",
+)
+no_clobber = click.option(
+    "--no-clobber", is_flag=True, help="Refuse to replace a file that is there."
+)
+
+
+def output(help_text: str) -> Callable[[F], F]:
+    """The option -o/--output of a command that writes one file."""
+    return click.option("-o", "--output", required=True, metavar="FILE", help=help_text)
+
+
+def console(command: F) -> F:
+    """The options of every command, --json, --quiet and --threads, as one `console` argument."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print nothing but data and errors.")
+    @click.option(
+        "--threads",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Threads to use; results do not depend on it.  [default: all cores]",
+    )
+    @functools.wraps(command)
+    def with_console(
+        *args: Any, as_json: bool, quiet: bool, threads: int | None, **rest: Any
+    ) -> Any:
+        return command(
+            *args, console=Console(as_json=as_json, quiet=quiet, threads=threads), **rest
+        )
+
+    return with_console  # type: ignore[return-value]
+
+
+def budget(command: F) -> F:
+    """The three ways to say how many rows to keep."""
+    for decorate in (
+        click.option(
+            "--rows", type=click.IntRange(1), metavar="N", help="Rows kept, of both classes."
+        ),
+        click.option(
+            "--ratio",
+            type=click.FloatRange(0, min_open=True),
+            metavar="K",
+            help="Negatives kept per positive.",
+        ),
+        click.option(
+            "--rate",
+            type=click.FloatRange(0, 1, min_open=True),
+            metavar="R",
+            help="Share of the negatives kept.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def one_budget(rate: float | None, ratio: float | None, rows: int | None) -> Budget:
+    """The budget, of which exactly one form must be given.
+
+    Raises
+    ------
+    UsageError : none or several.
+    """
+    from rebalance.core.design import Budget
+
+    given = {"--rate": rate, "--ratio": ratio, "--rows": rows}
+    named = [name for name, value in given.items() if value is not None]
+    if not named:
+        raise UsageError(
+            "how many rows to keep is not said",
+            remedy="give one of --rate R (share of the negatives), --ratio K (negatives per "
+            "positive) or --rows N (rows of both classes)",
+        )
+    if len(named) > 1:
+        raise UsageError(" and ".join(named) + " contradict each other", remedy="give one")
+    return Budget(rate, ratio, rows)
+
+
+def learner(command: F) -> F:
+    """The learner and its settings."""
+    for decorate in (
+        click.option(
+            "--leaves", type=click.IntRange(2), metavar="N", help="gbm: leaves of a tree."
+        ),
+        click.option(
+            "--learning-rate",
+            type=click.FloatRange(0, 1, min_open=True),
+            metavar="X",
+            help="gbm: step of a round.",
+        ),
+        click.option(
+            "--rounds",
+            type=click.IntRange(1),
+            metavar="N",
+            help="gbm: number of rounds.  [default: found on held-out rows]",
+        ),
+        click.option(
+            "--l2",
+            type=click.FloatRange(0),
+            metavar="X",
+            help="logistic: penalty X/2 per squared slope of a standardised feature.  "
+            "[default: 0.01]",
+        ),
+        click.option(
+            "--model",
+            type=click.Choice(["gbm", "logistic"]),
+            default="gbm",
+            show_default=True,
+            help="What to train.",
+        ),
+    ):
+        command = decorate(command)
+    return command

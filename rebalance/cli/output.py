@@ -1,0 +1,115 @@
+"""What a command prints: text or JSON for results, notes and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rebalance import __version__
+from rebalance.core.documents import plain
+from rebalance.errors import UsageError
+from rebalance.steps.context import Context
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rebalance.storage.tables import Batch
+
+JSON_FORMAT = 1
+
+
+class Console(Context):
+    """Shows notes as they come, progress on a terminal, and one result at the end."""
+
+    def __init__(self, *, as_json: bool, quiet: bool, threads: int | None) -> None:
+        super().__init__(threads=threads)
+        self.as_json = as_json
+        self.quiet = quiet
+
+    def note(self, text: str) -> None:
+        """Say one thing on stderr, once; in JSON it is part of the document too."""
+        if text in self.notes:
+            return
+        super().note(text)
+        if not self.quiet:
+            click.echo(f"note: {text}", err=True)
+
+    def track(self, batches: Iterable[Batch], description: str, rows: int) -> Iterator[Batch]:
+        """Show rows, rows per second and the time left while batches pass, on a terminal only."""
+        if self.quiet or not sys.stderr.isatty():
+            yield from batches
+            return
+        from rich.console import Console as Terminal
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(show_speed=True),
+            TimeRemainingColumn(),
+            console=Terminal(stderr=True),
+            transient=True,
+        )
+        with bar:
+            task = bar.add_task(description, total=rows)
+            for batch in batches:
+                yield batch
+                bar.advance(task, len(batch))
+
+    def check_streams(self, *outputs: str | None) -> None:
+        """Refuse to write two things on standard output.
+
+        Raises
+        ------
+        UsageError : a table and the JSON document, or two tables, would share it.
+        """
+        taken = [output for output in outputs if output == "-"]
+        if len(taken) + self.as_json > 1:
+            raise UsageError(
+                "two things would be written to standard output",
+                remedy="give '-o -' or --json, not both",
+            )
+
+    def show(
+        self, command: str, document: dict[str, Any], *shown: RenderableType, data: bool = False
+    ) -> None:
+        """Print the result: the JSON document, or text (on stdout only where it is the data)."""
+        if self.as_json:
+            whole = {"command": command, "format": JSON_FORMAT, "rebalance": __version__}
+            whole |= document | {"notes": self.notes}
+            click.echo(json.dumps(plain(whole), indent=2, allow_nan=False))
+        elif data or not self.quiet:
+            from rich.console import Console as Terminal
+
+            class Quiet(Terminal):
+                def on_broken_pipe(self) -> None:  # rich would exit with 1, a failed check
+                    raise BrokenPipeError
+
+            stream = sys.stdout if data else sys.stderr
+            width = None if stream.isatty() else 120
+            terminal = Quiet(file=stream, width=width, highlight=False)
+            for part in shown:
+                terminal.print(part)
+
+
+def facts(title: str, rows: Mapping[str, str]) -> RenderableType:
+    """A title and, below it, names and values in two columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(title, style="bold"), title_justify="left", box=None, show_header=False
+    )
+    for name, value in rows.items():
+        table.add_row(Text(name), Text(value))
+    return table

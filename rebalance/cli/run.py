@@ -1,0 +1,112 @@
+"""The command `rebalance run`."""
+
+from __future__ import annotations
+
+import click
+
+from rebalance.cli import options
+from rebalance.cli.evaluate import metric_tables
+from rebalance.cli.output import Console, facts
+
+
+@click.command()
+@options.inputs
+@options.label
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="DIRECTORY",
+    help="Where the artifacts go; made if new.",
+)
+@options.budget
+@click.option(
+    "--test",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.2,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of the rows held out to evaluate on.",
+)
+@click.option("--time", metavar="COLUMN", help="Hold out the latest rows by this column.")
+@click.option(
+    "--method",
+    type=click.Choice(["nonuniform", "uniform"]),
+    help="How negatives are chosen.  [default: nonuniform]",
+)
+@click.option(
+    "--pilot-model",
+    type=click.Choice(["logistic", "gbm"]),
+    default="logistic",
+    show_default=True,
+    help="What the pilot is.",
+)
+@options.learner
+@options.positive
+@options.drop
+@options.key
+@options.sample_weight
+@options.seed
+@options.no_clobber
+@options.console
+def run(
+    inputs: tuple[str, ...],
+    label: str,
+    output: str,
+    rate: float | None,
+    ratio: float | None,
+    rows: int | None,
+    test: float,
+    time: str | None,
+    method: str | None,
+    pilot_model: str,
+    model: str,
+    l2: float | None,
+    rounds: int | None,
+    learning_rate: float | None,
+    leaves: int | None,
+    positive: str | None,
+    drop: tuple[str, ...],
+    key: str | None,
+    sample_weight: str | None,
+    seed: int,
+    no_clobber: bool,
+    console: Console,
+) -> None:
+    """Do all of it: split, pilot, sample, train, predict, evaluate.
+
+    DIRECTORY gets the files that the single commands write, curves.png and report.json. The same
+    input and seed give the same bytes. Without a budget it takes --ratio 5. Memory holds the
+    pilot's draw, the sample, and the test rows' labels and probabilities.
+    """
+    given = [value for value in (rate, ratio, rows) if value is not None]
+    asked = options.one_budget(rate, ratio, rows) if given else None
+    from rebalance.learners.base import Settings
+    from rebalance.steps.run import run as step
+
+    result = step(
+        inputs,
+        label,
+        output,
+        budget=asked,
+        test=test,
+        time=time,
+        key=key,
+        method=method,
+        pilot_model=pilot_model,
+        model=model,
+        positive=positive,
+        drop=drop,
+        sample_weight=sample_weight,
+        settings=Settings(l2, rounds, learning_rate, leaves, seed, console.threads),
+        clobber=not no_clobber,
+        context=console,
+    )
+    kept = result.train.rows
+    shown = {
+        "trained on": f"{kept:,} of {result.sample.rows:,} rows ({kept / result.sample.rows:.2%}), "
+        f"all {result.train.positives:,} positives",
+        "artifacts": ", ".join(sorted(result.files)),
+    }
+    summary = facts(f"{model} in {output}", shown)
+    console.show("run", result.document(), *metric_tables(result.evaluation), summary, data=True)

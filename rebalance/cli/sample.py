@@ -1,0 +1,108 @@
+"""The command `rebalance sample`."""
+
+from __future__ import annotations
+
+import click
+
+from rebalance.cli import options
+from rebalance.cli.output import Console, facts
+
+
+@click.command()
+@options.inputs
+@options.output("The sample to write: .parquet, .csv or .tsv; '-' is standard output, as CSV.")
+@click.option("--pilot", metavar="FILE", help="A pilot; it knows the label and scores the rows.")
+@click.option(
+    "-l", "--label", metavar="COLUMN", help="The label's column, where no pilot is given."
+)
+@options.positive
+@click.option(
+    "--method",
+    type=click.Choice(["nonuniform", "uniform"]),
+    help="How negatives are chosen.  [default: nonuniform with a pilot, else uniform]",
+)
+@options.budget
+@click.option(
+    "--floor",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="P",
+    help="Least probability to keep a negative.  [default: a tenth of the rate]",
+)
+@click.option(
+    "--mix",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="A",
+    help="Share of the budget that is drawn uniformly.",
+)
+@click.option(
+    "--probabilities",
+    metavar="FILE",
+    help="Also write rb_row, score, pi_0 and pi_1 of every row of the input.",
+)
+@click.option(
+    "--design",
+    metavar="FILE",
+    help="Where to write the design as JSON.  [default: inside Parquet; beside a CSV]",
+)
+@options.seed
+@options.no_clobber
+@options.console
+def sample(
+    inputs: tuple[str, ...],
+    output: str,
+    pilot: str | None,
+    label: str | None,
+    positive: str | None,
+    method: str | None,
+    rate: float | None,
+    ratio: float | None,
+    rows: int | None,
+    floor: float | None,
+    mix: float,
+    probabilities: str | None,
+    design: str | None,
+    seed: int,
+    no_clobber: bool,
+    console: Console,
+) -> None:
+    """Keep every rare row, and the common rows that carry information.
+
+    Give one of --rate, --ratio or --rows. The table is read twice, batch by batch: once to score
+    every row and solve for the probabilities, once to keep and write. Columns rb_row, rb_pi,
+    rb_weight and rb_offset are added; the design, the pilot in it, goes along.
+    """
+    console.check_streams(output, probabilities)
+    asked = options.one_budget(rate, ratio, rows)
+    from rebalance.steps.sample import sample as step
+
+    result = step(
+        inputs,
+        output,
+        budget=asked,
+        pilot=pilot,
+        label=label,
+        positive=positive,
+        method=method,
+        floor=floor,
+        mix=mix,
+        seed=seed,
+        probabilities=probabilities,
+        design_output=design,
+        clobber=not no_clobber,
+        context=console,
+    )
+    shown = {
+        "table": f"{result.rows:,} rows, {result.positives:,} positive",
+        "kept positives": f"{result.kept_positives:,} (all)",
+        "kept negatives": f"{result.kept_negatives:,} "
+        f"(expected {result.expected_negatives:,.1f}, sd {result.standard_deviation:.1f})",
+        "kept in all": f"{result.kept_positives + result.kept_negatives:,} rows, "
+        f"{(result.kept_positives + result.kept_negatives) / result.rows:.2%} of the table",
+        "negatives at the floor": f"{result.at_floor:,} (floor {result.floor:.3g})",
+        "negatives kept for sure": f"{result.at_one:,}",
+    }
+    if result.method == "uniform":
+        del shown["negatives at the floor"], shown["negatives kept for sure"]
+    console.show("sample", result.document(), facts(f"{result.method} sample: {output}", shown))

@@ -1,0 +1,1 @@
+"""The mathematics: arrays in, arrays out. No paths, no files, no command line."""

@@ -1,0 +1,342 @@
+"""Columns of a table as numbers: for linear models (z) and for trees, by one stored encoder.
+
+Every feature becomes one or more terms. A `Numeric` term is a real number, missing as NaN. A
+`Coded` term is a small integer (a level, an hour) that a table turns into columns of z. The value
+of a row depends on the row alone, to the last bit: scores are added column by column, because a
+matrix product may round differently for another batch shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rebalance.core.kinds import Kind
+from rebalance.errors import DataError
+
+Columns = Mapping[str, pa.Array]
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int32]
+
+_PERIODS = {"hour": 24, "weekday": 7, "month": 12}
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A number, or one element of a vector; in z standardised, with its own missing indicator."""
+
+    feature: str
+    element: int | None
+    mean: float
+    scale: float
+    missing: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns of z."""
+        name = self.feature if self.element is None else f"{self.feature}[{self.element}]"
+        return [name, f"{name} is missing"] if self.missing else [name]
+
+    def expand(self, values: Floats) -> Floats:
+        """Columns of z, shape (n, 1 or 2); a missing value stands at the mean."""
+        absent = np.isnan(values)
+        standard = np.where(absent, 0.0, (values - self.mean) / self.scale)
+        return np.column_stack([standard, absent] if self.missing else [standard])
+
+    def add(self, score: Floats, values: Floats, slopes: Floats) -> None:
+        """Add slopes times the columns of z to `score`, in place."""
+        at_missing = slopes[1] if self.missing else 0.0
+        part = (values - self.mean) / self.scale * slopes[0]
+        score += np.where(np.isnan(values), at_missing, part)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A level, or a part of a time: codes 0..L-1, then L for other values and L + 1 for missing."""
+
+    feature: str
+    part: str
+    levels: tuple[str, ...]
+    other: bool
+    missing: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns of z."""
+        if self.part in _PERIODS:
+            pair = [f"{self.feature} {self.part} {wave}" for wave in ("sin", "cos")]
+            return pair + ([f"{self.feature} is missing"] if self.missing else [])
+        shown = [f"{self.feature} = {level}" for level in self.levels]
+        shown += [f"{self.feature} is another"] if self.other else []
+        shown += [f"{self.feature} is missing"] if self.missing else []
+        return shown[1:]
+
+    @property
+    def table(self) -> Floats:
+        """Row k holds the columns of z for code k, shape (L + 2, columns).
+
+        Levels are indicators without the first, the reference; a part of a time is a cyclic pair.
+        """
+        count = len(self.levels)
+        if self.part in _PERIODS:
+            angle = 2 * np.pi * np.arange(count) / count
+            rows = np.zeros((count + 2, 3))
+            rows[:count, 0], rows[:count, 1] = np.sin(angle), np.cos(angle)
+            rows[count + 1, 2] = 1.0
+            return rows if self.missing else rows[:, :2]
+        present = list(range(count))
+        present += [count] if self.other else []
+        present += [count + 1] if self.missing else []
+        return np.eye(count + 2)[:, present[1:]]
+
+    def expand(self, codes: Codes) -> Floats:
+        """Columns of z, shape (n, columns)."""
+        return np.asarray(self.table[codes], dtype=np.float64)
+
+    def add(self, score: Floats, codes: Codes, slopes: Floats) -> None:
+        """Add slopes times the columns of z to `score`, in place."""
+        score += (self.table @ slopes)[codes]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What was learned of the features: their kinds, terms, and those left out with the reason."""
+
+    kinds: dict[str, Kind]
+    terms: tuple[Numeric | Coded, ...]
+    left_out: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns of z, without the intercept."""
+        return [name for term in self.terms for name in term.names]
+
+    @property
+    def categorical(self) -> list[int]:
+        """Positions of the terms that trees take as categories."""
+        return [
+            position
+            for position, term in enumerate(self.terms)
+            if isinstance(term, Coded) and term.part == "level"
+        ]
+
+    def linear(self, columns: Columns) -> Floats:
+        """The columns of z without the intercept, shape (n, d)."""
+        values = self._values(columns)
+        rows = len(next(iter(columns.values()))) if columns else 0
+        parts = [term.expand(values[at]) for at, term in enumerate(self.terms)]
+        return np.hstack(parts) if parts else np.zeros((rows, 0))
+
+    def trees(self, columns: Columns) -> Floats:
+        """One column a term, shape (n, terms); missing is NaN, another level is code L."""
+        values = self._values(columns)
+        rows = len(next(iter(columns.values()))) if columns else 0
+        matrix = np.empty((rows, len(self.terms)))
+        for at, term in enumerate(self.terms):
+            matrix[:, at] = values[at]
+            if isinstance(term, Coded):
+                matrix[values[at] == len(term.levels) + 1, at] = np.nan
+        return matrix
+
+    def score(self, columns: Columns, intercept: float, slopes: Floats) -> Floats:
+        """intercept + z'slopes for every row, shape (n,), added column by column."""
+        values = self._values(columns)
+        rows = len(next(iter(columns.values()))) if columns else 0
+        score = np.full(rows, intercept)
+        first = 0
+        for at, term in enumerate(self.terms):
+            width = len(term.names)
+            term.add(score, values[at], slopes[first : first + width])
+            first += width
+        return score
+
+    def surprises(self, columns: Columns) -> dict[str, int]:
+        """Missing values by column, where the training rows had none and z has no place."""
+        found: dict[str, int] = {}
+        for term in self.terms:
+            if not term.missing and term.feature in columns:
+                absent = pc.sum(pc.is_null(columns[term.feature], nan_is_null=True)).as_py()
+                if absent:
+                    found[term.feature] = absent
+        return found
+
+    def to_document(self) -> dict[str, Any]:
+        """The encoder as JSON."""
+        terms = [{"type": type(term).__name__.lower(), **asdict(term)} for term in self.terms]
+        return {"kinds": self.kinds, "terms": terms, "left_out": self.left_out}
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Encoder:
+        """The encoder that `to_document` described."""
+        terms: list[Numeric | Coded] = []
+        for stored in document["terms"]:
+            fields = dict(stored)
+            if fields.pop("type") == "numeric":
+                terms.append(Numeric(**fields))
+            else:
+                terms.append(Coded(**{**fields, "levels": tuple(fields["levels"])}))
+        return cls(document["kinds"], tuple(terms), document["left_out"])
+
+    def _values(self, columns: Columns) -> list[Any]:
+        """The values of every term: reals with NaN, or codes."""
+        raw = {
+            name: _reals(columns[name], name)
+            for name, kind in self.kinds.items()
+            if kind in ("number", "boolean", "vector")
+        }
+        found: list[Any] = []
+        for term in self.terms:
+            if isinstance(term, Coded):
+                found.append(_codes(columns[term.feature], term))
+            elif term.element is None:
+                found.append(raw[term.feature])
+            else:
+                found.append(np.ascontiguousarray(raw[term.feature][:, term.element]))
+        return found
+
+
+def learn_encoder(
+    columns: Columns, kinds: Mapping[str, Kind], *, min_count: int, max_levels: int
+) -> Encoder:
+    """Learn means, scales, levels and where values are missing.
+
+    Parameters
+    ----------
+    columns : the features of the training rows, arrays of length n.
+    min_count : a level seen less often is pooled with the other rare ones.
+    max_levels : so many levels at the most keep their own place, the most frequent first.
+
+    Raises
+    ------
+    DataError : a number is infinite, or no feature varies.
+    """
+    terms: list[Numeric | Coded] = []
+    left_out: dict[str, str] = {}
+    for name, kind in kinds.items():
+        if kind == "category":
+            learned = _learn_levels(columns[name], name, min_count, max_levels)
+        elif kind == "time":
+            learned = _learn_time(columns[name], name)
+        else:
+            learned = _learn_numbers(columns[name], name)
+        if learned:
+            terms.extend(learned)
+        elif kind == "category":
+            left_out[name] = f"no two of its values are in {min_count} rows or more"
+        else:
+            left_out[name] = "constant in the training rows"
+    if not terms:
+        raise DataError(
+            "no feature varies in the training rows",
+            remedy="give a table with columns that tell the classes apart",
+        )
+    used = {name: kind for name, kind in kinds.items() if name not in left_out}
+    return Encoder(used, tuple(terms), left_out)
+
+
+def _learn_numbers(array: pa.Array, name: str) -> list[Numeric | Coded]:
+    values = _reals(array, name)
+    elements: list[int | None] = [None] if values.ndim == 1 else list(range(values.shape[1]))
+    terms: list[Numeric | Coded] = []
+    for element in elements:
+        column = values if element is None else values[:, element]
+        present = column[~np.isnan(column)]
+        missing = len(present) < len(column)
+        constant = len(present) == 0 or bool(present.min() == present.max())
+        if constant and not (missing and len(present)):
+            continue
+        mean = float(present.mean())
+        scale = 1.0 if constant else float(present.std())
+        if not np.isfinite(mean) or not np.isfinite(scale) or scale == 0.0:
+            raise DataError(
+                f"the column '{name}' has numbers too large or too close to tell apart",
+                remedy="rescale it, or leave it out with --drop",
+            )
+        terms.append(Numeric(name, element, mean, scale, missing))
+    return terms
+
+
+def _learn_levels(
+    array: pa.Array, name: str, min_count: int, max_levels: int
+) -> list[Numeric | Coded]:
+    text = _text(array)
+    counted = pc.value_counts(pc.drop_null(text))
+    pairs = zip(
+        counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True
+    )
+    order = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+    levels = tuple(value for value, count in order if count >= min_count)[:max_levels]
+    missing = text.null_count > 0
+    other = len(levels) < len(order)
+    if len(levels) + other + missing < 2:
+        return []
+    return [Coded(name, "level", levels, other, missing)]
+
+
+def _learn_time(array: pa.Array, name: str) -> list[Numeric | Coded]:
+    missing = array.null_count > 0
+    terms: list[Numeric | Coded] = []
+    for part, period in _PERIODS.items():
+        levels = tuple(str(step) for step in range(period))
+        codes = _codes(array, Coded(name, part, levels, other=False, missing=missing))
+        if len(np.unique(codes[codes < period])) > 1 or (missing and not terms):
+            terms.append(Coded(name, part, levels, other=False, missing=missing and not terms))
+    return terms if any(term.missing for term in terms) or not missing else []
+
+
+def _codes(array: pa.Array, term: Coded) -> Codes:
+    count = len(term.levels)
+    if term.part == "level":
+        values = array.dictionary if pa.types.is_dictionary(array.type) else array
+        text = _text(values)
+        found = pc.index_in(text, value_set=pa.array(term.levels, text.type))
+        codes = pc.fill_null(found, count)
+        if values is not array:
+            codes = codes.take(array.indices)
+    elif term.part == "hour":
+        codes = pa.nulls(len(array)) if pa.types.is_date(array.type) else pc.hour(array)
+        codes = pc.fill_null(codes.cast(pa.int32()), 0)
+    elif term.part == "weekday":
+        codes = pc.day_of_week(array)
+    else:
+        codes = pc.subtract(pc.month(array), 1)
+    codes = pc.if_else(pc.is_null(array), count + 1, codes.cast(pa.int32()))
+    return np.ascontiguousarray(codes.cast(pa.int32()).to_numpy(zero_copy_only=False))
+
+
+def _text(array: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    return array if pa.types.is_string(array.type) else array.cast(pa.string())
+
+
+def _reals(array: pa.Array, name: str) -> Floats:
+    """Numbers as float64 with NaN for missing, shape (n,) or, for vectors, (n, elements)."""
+    if pa.types.is_fixed_size_list(array.type):
+        width = array.type.list_size
+        start = array.offset * width
+        inner = array.values.slice(start, len(array) * width)
+        values = _reals(inner, name).reshape(len(array), width)
+        if array.null_count:
+            values = values.copy()
+            values[np.asarray(array.is_null())] = np.nan
+        return values
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    cast = array.cast(pa.float64(), safe=False) if array.type != pa.float64() else array
+    values = cast.to_numpy(zero_copy_only=False)
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise DataError(
+            "a number is infinite",
+            where=f"column '{name}'",
+            remedy="replace it, or leave the column out with --drop",
+            row=int(np.argmax(infinite)),
+        )
+    return np.ascontiguousarray(values)

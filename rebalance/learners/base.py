@@ -1,0 +1,108 @@
+"""The interface of a learner, and the rows it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.kinds import Kind
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a learner is fitted on: n rows.
+
+    columns : the features, arrays of length n, with their kinds.
+    y_true : shape (n,), true where positive.
+    offset : shape (n,), added to the log odds while fitting and dropped at prediction.
+    baseline : shape (n,), log odds that a learner may start from; they are needed again at
+        prediction.
+    sample_weight : shape (n,), or None for 1 each.
+    draws : shape (n,), in [0, 1), for whatever part of the rows the learner holds out.
+    """
+
+    columns: Mapping[str, pa.Array]
+    kinds: Mapping[str, Kind]
+    y_true: NDArray[np.bool_]
+    offset: Floats
+    baseline: Floats
+    sample_weight: Floats | None
+    draws: Floats
+
+    def __len__(self) -> int:
+        return len(self.y_true)
+
+    def take(self, mask: NDArray[np.bool_]) -> TrainingRows:
+        """The rows where `mask` is true."""
+        selected = pa.array(mask)
+        return TrainingRows(
+            {name: array.filter(selected) for name, array in self.columns.items()},
+            self.kinds,
+            self.y_true[mask],
+            self.offset[mask],
+            self.baseline[mask],
+            None if self.sample_weight is None else self.sample_weight[mask],
+            self.draws[mask],
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user may set of a learner; None stands for the learner's own choice."""
+
+    l2: float | None = None
+    rounds: int | None = None
+    learning_rate: float | None = None
+    leaves: int | None = None
+    seed: int = 0
+    threads: int | None = None
+
+
+class Fitted(Protocol):
+    """A fitted learner."""
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The columns it reads, by kind."""
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """The columns it was given and does not use, with the reason."""
+
+    def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None) -> Floats:
+        """The log odds of every row, shape (n,), on the scale it was fitted to."""
+
+    def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
+        """Missing values it has no place for, by column: they count as the mean."""
+
+    def summary(self) -> dict[str, Any]:
+        """What the fit found, for the user."""
+
+    def members(self) -> dict[str, bytes]:
+        """Its contents as files of an artifact."""
+
+
+class Learner(Protocol):
+    """Something that can be fitted; `settings` it does not know are refused."""
+
+    name: str
+    accepts: frozenset[str]
+    starts_from_baseline: bool
+
+    def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
+        """Fit the log odds of the rows, less the offset.
+
+        Raises
+        ------
+        FitError : the fit did not converge, or there is nothing to fit.
+        """
+
+    def load(self, members: Mapping[str, bytes]) -> Fitted:
+        """The fitted learner that `members` described."""

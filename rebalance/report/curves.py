@@ -1,0 +1,228 @@
+"""A picture of ranking and calibration: precision-recall, ROC and reliability side by side."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rebalance.core.metrics import (
+    Bools,
+    Floats,
+    Ranking,
+    Reliability,
+    average_precision,
+    rank,
+    reliability,
+    roc_auc,
+)
+from rebalance.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FORMATS = ("png", "svg", "pdf")
+RARE = 0.2  # below this share of positives reliability is drawn on logarithmic axes
+
+# Okabe and Ito 2008: told apart with any kind of colour vision.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_LINES = ("-", "-.", ":")
+_GREY = "#6b6b6b"
+_GRID = 2000
+_NAME_LENGTH = 32
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def picture_format(path: str) -> str:
+    """The format that a file's name asks for, one of `FORMATS`.
+
+    Raises
+    ------
+    UsageError : no known ending.
+    """
+    ending = PurePath(path).suffix.lower().removeprefix(".")
+    if ending not in FORMATS:
+        raise UsageError(
+            f"cannot tell from its name which kind of picture '{path}' is to be",
+            remedy="end it in " + ", ".join(f".{each}" for each in FORMATS),
+        )
+    return ending
+
+
+def curves_picture(
+    y_true: Bools,
+    predictions: Mapping[str, Floats],
+    sample_weight: Floats | None = None,
+    *,
+    image_format: str = "png",
+) -> bytes:
+    """The picture as a file's bytes: the same arrays give the same bytes.
+
+    Precision against recall with the share of positives as baseline, the ROC curve, and the
+    observed share against the mean probability in ten bins of equal weight with 95% intervals.
+
+    Parameters
+    ----------
+    y_true : shape (n,), with both classes.
+    predictions : probabilities of shape (n,) by the name they are shown under.
+    image_format : one of `FORMATS`.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rankings = {name: rank(y_true, y_prob, sample_weight) for name, y_prob in predictions.items()}
+    with _own_style():
+        height = 5.0 + 0.2 * len(predictions)  # the legends stand below the panels
+        figure = Figure(figsize=(13.5, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        precision_axes, roc_axes, reliability_axes = figure.subplots(1, 3)
+        _draw_precision_recall(precision_axes, rankings)
+        _draw_roc(roc_axes, rankings)
+        _draw_reliability(reliability_axes, rankings)
+        stream = io.BytesIO()
+        figure.savefig(stream, format=image_format, dpi=144, metadata=_METADATA[image_format])
+    return stream.getvalue()
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """Matplotlib's defaults and ours, whatever the user's matplotlibrc says."""
+    import matplotlib
+
+    ours = {
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.titlesize": 11,
+        "grid.color": "#e4e4e4",
+        "grid.linewidth": 0.8,
+        "legend.frameon": False,
+        "legend.fontsize": 9,
+        "legend.title_fontsize": 9,
+        "svg.hashsalt": "rebalance",
+        "svg.fonttype": "path",
+    }
+    defaults = {
+        name: value
+        for name, value in matplotlib.rcParamsDefault.items()
+        if not name.startswith("backend")
+    }
+    with warnings.catch_warnings():
+        # A sign of a column's name that the font lacks is drawn as a box; no reason to stop. And
+        # among all the defaults there may be some that are deprecated.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)
+        with matplotlib.rc_context(defaults | ours):
+            yield
+
+
+def _draw_precision_recall(axes: Axes, rankings: Mapping[str, Ranking]) -> None:
+    entries = []
+    for (name, ranking), style in zip(rankings.items(), _styles(), strict=False):
+        recall = np.append(0.0, ranking.tp / ranking.tp[-1])
+        precision = ranking.tp / (ranking.tp + ranking.fp)
+        x, y = _thinned(recall, np.append(precision[0], precision))
+        (line,) = axes.plot(x, y, linewidth=1.6, **style | {"marker": ""})
+        entries.append((line, f"{average_precision(ranking):.4f}  {_shown(name)}"))
+    first = next(iter(rankings.values()))
+    prevalence = first.tp[-1] / (first.tp[-1] + first.fp[-1])
+    base = axes.axhline(prevalence, color=_GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+    entries.append((base, f"{prevalence:.4f}  prevalence"))
+    axes.set(title="Precision and recall", xlabel="recall", ylabel="precision")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
+    _legend(axes, entries, "average precision")
+
+
+def _draw_roc(axes: Axes, rankings: Mapping[str, Ranking]) -> None:
+    entries = []
+    for (name, ranking), style in zip(rankings.items(), _styles(), strict=False):
+        x, y = _thinned(
+            np.append(0.0, ranking.fp / ranking.fp[-1]), np.append(0.0, ranking.tp / ranking.tp[-1])
+        )
+        (line,) = axes.plot(x, y, linewidth=1.6, **style | {"marker": ""})
+        entries.append((line, f"{roc_auc(ranking):.4f}  {_shown(name)}"))
+    (base,) = axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+    entries.append((base, "0.5000  at random"))
+    axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate (recall)")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
+    _legend(axes, entries, "area under the curve")
+
+
+def _draw_reliability(axes: Axes, rankings: Mapping[str, Ranking]) -> None:
+    binned = {name: reliability(ranking) for name, ranking in rankings.items()}
+    first = next(iter(rankings.values()))
+    rare = first.tp[-1] / (first.tp[-1] + first.fp[-1]) < RARE
+    low, high = _limits(binned) if rare else (0.0, 1.0)
+    entries = []
+    for (name, bins), style in zip(binned.items(), _styles(), strict=False):
+        x, y = bins.mean_predicted.clip(low, high), bins.mean_observed.clip(low, high)
+        bounds = bins.low.clip(low, high), bins.high.clip(low, high)
+        axes.vlines(x, *bounds, color=style["color"], linewidth=1.2, alpha=0.65)
+        (line,) = axes.plot(x, y, linewidth=1.4, ms=5, clip_on=False, **style)
+        ratio = (bins.weight @ bins.mean_predicted) / (bins.weight @ bins.mean_observed)
+        entries.append((line, f"{ratio:.4f}  {_shown(name)}"))
+    (base,) = axes.plot([low, high], [low, high], color=_GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+    entries.append((base, "1.0000  perfect"))
+    if rare:
+        axes.set(xscale="log", yscale="log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+    axes.set(title="Reliability, ten bins of equal weight", xlabel="mean predicted probability")
+    axes.set(ylabel="observed share of positives (95% interval)", xlim=(low, high))
+    axes.set(ylim=(low, high))
+    _legend(axes, entries, "predicted / observed")
+
+
+def _limits(binned: Mapping[str, Reliability]) -> tuple[float, float]:
+    """Where logarithmic axes begin and end: what is below, zeros too, is drawn at the edge."""
+    predicted = np.concatenate([bins.mean_predicted for bins in binned.values()])
+    observed = np.concatenate([bins.mean_observed for bins in binned.values()])
+    lowest = observed[observed > 0].min()
+    inside = predicted[predicted > 0.01 * lowest]
+    low = min(lowest, inside.min(initial=lowest)) / 2
+    return float(low), float(min(1.0, 3 * max(observed.max(), predicted.max())))
+
+
+def _legend(axes: Axes, entries: list[tuple[Any, str]], title: str) -> None:
+    """Below the panel, where it covers no curve."""
+    lines, texts = zip(*entries, strict=True)
+    place = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.13), "borderaxespad": 0.0}
+    axes.legend(lines, texts, title=title, alignment="left", **place)
+    axes.set_box_aspect(1)
+    axes.set_anchor("N")
+
+
+def _styles() -> Iterator[dict[str, Any]]:
+    """Seven colours, then the same again with another kind of line."""
+    for line in cycle(_LINES):
+        for colour, marker in zip(_COLOURS, _MARKERS, strict=True):
+            yield {"color": colour, "marker": marker, "linestyle": line}
+
+
+def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """The curve without points that fall on the same spot of a fine grid; its ends stay."""
+    spot = np.round(x * _GRID) * (_GRID + 1) + np.round(y * _GRID)
+    keep = np.append(True, spot[1:] != spot[:-1])
+    keep[-1] = True
+    return x[keep], y[keep]
+
+
+def _shown(name: str) -> str:
+    """A column's name as plain text (a $ would start a formula), cut where it is too long."""
+    cut = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
+    return cut.replace("$", r"\$")

@@ -1,0 +1,49 @@
+"""How rows are chosen, behind one registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.kinds import Kind
+from rebalance.errors import UsageError
+from rebalance.samplers.nonuniform import Nonuniform, ScoringPilot
+from rebalance.samplers.uniform import Uniform
+
+METHODS = (Nonuniform.name, Uniform.name)
+
+
+class Sampler(Protocol):
+    """Gives every row a score t(x), to which its inclusion probability is proportional."""
+
+    name: str
+    score: str
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The columns it reads, by kind."""
+
+    def log_score(self, columns: Mapping[str, pa.Array], rows: int) -> NDArray[np.float64]:
+        """log t of every row, at most 0, shape (rows,)."""
+
+
+def get_sampler(method: str | None, pilot: ScoringPilot | None) -> Sampler:
+    """The sampler of this name; None stands for nonuniform with a pilot, uniform without.
+
+    Raises
+    ------
+    UsageError : nonuniform sampling without a pilot.
+    """
+    if method == Uniform.name or (method is None and pilot is None):
+        return Uniform()
+    if pilot is None:
+        raise UsageError(
+            "nonuniform sampling needs a pilot",
+            remedy="make one with 'rebalance pilot' and give it with --pilot, "
+            "or choose --method uniform",
+        )
+    return Nonuniform(pilot)

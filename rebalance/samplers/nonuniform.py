@@ -1,0 +1,47 @@
+"""Nonuniform negative sampling: a negative is kept in proportion to the pilot's probability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.correction import log_probability
+from rebalance.core.kinds import Kind
+
+Floats = NDArray[np.float64]
+
+
+class ScoringPilot(Protocol):
+    """What scoring needs of a pilot."""
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The columns it reads, by kind."""
+
+    def log_odds(self, columns: Mapping[str, pa.Array]) -> Floats:
+        """The population's log odds at every row, shape (n,)."""
+
+
+class Nonuniform:
+    """The score t(x) is the pilot's probability (Wang, Zhang and Wang 2021, section 4)."""
+
+    name = "nonuniform"
+    score = "probability"
+
+    def __init__(self, pilot: ScoringPilot) -> None:
+        self._pilot = pilot
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The columns it reads, by kind."""
+        return self._pilot.kinds
+
+    def log_score(self, columns: Mapping[str, pa.Array], rows: int) -> Floats:
+        """log t of every row, shape (rows,)."""
+        found = log_probability(self._pilot.log_odds(columns))
+        assert len(found) == rows
+        return found

@@ -1,0 +1,310 @@
+"""Pilots, designs and models as objects, and as what lies on disk.
+
+One place for what several steps read: a pilot travels inside a sample's design, and a design inside
+a model, so that each later step needs nothing but the file that it is given.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance import __version__
+from rebalance.core.correction import offset, to_population
+from rebalance.core.design import Design
+from rebalance.core.kinds import Kind
+from rebalance.core.labels import Label
+from rebalance.errors import ArtifactError
+from rebalance.learners import get_learner
+from rebalance.learners.base import Fitted
+from rebalance.samplers import Sampler, get_sampler
+from rebalance.storage.artifacts import FORMAT, artifact_bytes, pack, read_artifact, unpack
+from rebalance.storage.tables import Batch
+
+Floats = NDArray[np.float64]
+Columns = Mapping[str, pa.Array]
+
+DESIGN_KEY = b"rebalance.design"
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """A cheap model of the population: its log odds are on the population's scale."""
+
+    content: bytes
+    label: Label
+    learner: str
+    fitted: Fitted
+    population_log_odds: float
+    drop: tuple[str, ...]
+    key: str | None
+    sample_weight: str | None
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The columns it reads, by kind."""
+        return self.fitted.kinds
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the artifact's bytes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def log_odds(self, columns: Columns) -> Floats:
+        """The population's log odds at every row, shape (n,)."""
+        rows = len(next(iter(columns.values())))
+        return self.fitted.log_odds(columns, np.full(rows, self.population_log_odds))
+
+
+def pilot_content(
+    manifest: Mapping[str, Any],
+    fitted: Fitted,
+    information: NDArray[np.float64],
+    quantiles: Mapping[str, NDArray[np.float64]],
+) -> bytes:
+    """The bytes of a pilot."""
+    members = dict(fitted.members())
+    arrays = {"positives_outer.npy": information}
+    arrays |= {f"log_odds_{name}.npy": values for name, values in quantiles.items()}
+    for name, values in arrays.items():
+        stream = io.BytesIO()
+        np.save(stream, values, allow_pickle=False)
+        members[name] = stream.getvalue()
+    return pack("pilot", {"rebalance": __version__, **manifest}, members)
+
+
+def load_pilot(content: bytes, title: str) -> Pilot:
+    """The pilot in these bytes.
+
+    Raises
+    ------
+    ArtifactError : see `storage.artifacts.unpack`.
+    """
+    manifest, members = unpack(content, "pilot", title)
+    return Pilot(
+        content=content,
+        label=_label(manifest["label"]),
+        learner=manifest["learner"],
+        fitted=get_learner(manifest["learner"]).load(members),
+        population_log_odds=manifest["population_log_odds"],
+        drop=tuple(manifest["drop"]),
+        key=manifest["key"],
+        sample_weight=manifest["sample_weight"],
+    )
+
+
+def read_pilot(path: str) -> Pilot:
+    """The pilot in a file.
+
+    Raises
+    ------
+    ArtifactError : see `storage.artifacts.read_artifact`.
+    """
+    return load_pilot(artifact_bytes(path, "pilot"), path)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A design together with the pilot it scores rows with: recomputes what any row got."""
+
+    design: Design
+    pilot: Pilot | None
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The columns needed to recompute inclusion probabilities, by kind."""
+        return self._sampler.kinds
+
+    @property
+    def _sampler(self) -> Sampler:
+        return get_sampler(self.design.method, self.pilot)
+
+    def log_score(self, batch: Batch) -> Floats:
+        """log t of every row, shape (n,)."""
+        return self._sampler.log_score(batch.features(self.kinds), len(batch))
+
+    def pi_0(self, batch: Batch) -> Floats:
+        """The probability with which a negative at each row's x is kept, shape (n,)."""
+        return self.design.pi_0(self.log_score(batch))
+
+    def offset(self, batch: Batch) -> Floats:
+        """l of every row, shape (n,): all positives are kept."""
+        pi_0 = self.pi_0(batch)
+        return offset(pi_0, np.ones(len(pi_0)))
+
+    def to_json(self) -> str:
+        """The design as JSON, the pilot inside it as base64."""
+        document = {
+            "kind": "design",
+            "format": FORMAT,
+            "rebalance": __version__,
+            **self.design.to_document(),
+            "pilot": base64.b64encode(self.pilot.content).decode() if self.pilot else None,
+        }
+        return json.dumps(document, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, title: str) -> Drawn:
+        """The design that `to_json` described.
+
+        Raises
+        ------
+        ArtifactError : damaged, of a newer format, or with another pilot than it was made with.
+        """
+        where = f"file '{title}'"
+        try:
+            document = json.loads(text)
+            newer = document["kind"] == "design" and document["format"] > FORMAT
+            design = None if newer else Design.from_document(document)
+            packed = None if newer else document["pilot"]
+            content = base64.b64decode(packed, validate=True) if packed else None
+        except (ValueError, KeyError, TypeError) as exc:
+            raise ArtifactError(
+                "the design is damaged", where=where, remedy="draw the sample again"
+            ) from exc
+        if design is None:
+            raise ArtifactError(
+                f"the design is of format {document['format']}, and this version reads up to "
+                f"{FORMAT}",
+                where=where,
+                remedy="upgrade: pip install -U rebalance-cli",
+            )
+        pilot = load_pilot(content, f"{title} (its pilot)") if content else None
+        if (pilot.digest if pilot else None) != design.pilot_digest:
+            raise ArtifactError(
+                "the design's pilot is not the one it was made with",
+                where=where,
+                remedy="draw the sample again",
+            )
+        return cls(design, pilot)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model; `scale` says whether its own output is the sample's or the population's."""
+
+    label: Label
+    learner: str
+    fitted: Fitted
+    correction: str
+    scale: str
+    starts_from_pilot: bool
+    constant_log_odds: float
+    drawn: Drawn | None
+    summary: Mapping[str, Any]
+    sample_weight: str | None
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The columns needed for the population's probabilities, by kind."""
+        needed = dict(self.fitted.kinds)
+        if self.drawn is not None and (self.scale == "sample" or self.starts_from_pilot):
+            needed |= self.drawn.kinds
+        return needed
+
+    def log_odds(self, batch: Batch) -> Floats:
+        """The population's log odds at every row, shape (n,)."""
+        baseline = np.full(len(batch), self.constant_log_odds)
+        if self.starts_from_pilot and self.drawn is not None and self.drawn.pilot is not None:
+            baseline = self.drawn.pilot.log_odds(batch.features(self.drawn.pilot.kinds))
+        found = self.fitted.log_odds(batch.features(self.fitted.kinds), baseline)
+        if self.scale == "sample" and self.drawn is not None:
+            return to_population(found, self.drawn.offset(batch))
+        return found
+
+    def content(self, manifest: Mapping[str, Any]) -> bytes:
+        """The bytes of the artifact; `manifest` adds how it was made."""
+        members = dict(self.fitted.members())
+        if self.drawn is not None:
+            members["design.json"] = self.drawn.to_json().encode()
+        whole = {
+            "rebalance": __version__,
+            "label": _label_document(self.label),
+            "learner": self.learner,
+            "correction": self.correction,
+            "scale": self.scale,
+            "starts_from_pilot": self.starts_from_pilot,
+            "constant_log_odds": self.constant_log_odds,
+            "summary": dict(self.summary),
+            "sample_weight": self.sample_weight,
+            **manifest,
+        }
+        return pack("model", whole, members)
+
+
+def read_model(path: str) -> Model:
+    """The model in a file.
+
+    Raises
+    ------
+    ArtifactError : see `storage.artifacts.read_artifact`.
+    """
+    manifest, members = read_artifact(path, "model")
+    design = members.get("design.json")
+    return Model(
+        label=_label(manifest["label"]),
+        learner=manifest["learner"],
+        fitted=get_learner(manifest["learner"]).load(members),
+        correction=manifest["correction"],
+        scale=manifest["scale"],
+        starts_from_pilot=manifest["starts_from_pilot"],
+        constant_log_odds=manifest["constant_log_odds"],
+        drawn=Drawn.from_json(design, f"{path} (its design)") if design else None,
+        summary=manifest["summary"],
+        sample_weight=manifest["sample_weight"],
+    )
+
+
+def design_sidecar(sample: str) -> str:
+    """Where the design of a CSV sample lies."""
+    return f"{sample}.design.json"
+
+
+def read_design(path: str, metadata: Mapping[bytes, bytes]) -> Drawn | None:
+    """The design of a sample: in the Parquet metadata, or in the file beside a CSV."""
+    if DESIGN_KEY in metadata:
+        return Drawn.from_json(metadata[DESIGN_KEY], path)
+    sidecar = design_sidecar(path)
+    if path != "-" and Path(sidecar).is_file():
+        return read_design_file(sidecar)
+    return None
+
+
+def read_design_file(path: str) -> Drawn:
+    """The design in a JSON file.
+
+    Raises
+    ------
+    ArtifactError : no such file, or damaged.
+    """
+    try:
+        return Drawn.from_json(Path(path).read_bytes(), path)
+    except OSError as exc:
+        raise ArtifactError(
+            f"the design cannot be read: {exc.strerror}",
+            where=f"file '{path}'",
+            remedy="name the file that 'rebalance sample' wrote",
+        ) from exc
+
+
+def _label_document(label: Label) -> dict[str, Any]:
+    return {
+        "column": label.column,
+        "positive": label.positive,
+        "negatives": list(label.negatives),
+    }
+
+
+def _label(document: Mapping[str, Any]) -> Label:
+    return Label(document["column"], document["positive"], tuple(document["negatives"]))

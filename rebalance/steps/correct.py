@@ -1,0 +1,202 @@
+"""probabilities of any other tool + design -> probabilities on the population's scale"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.correction import log_odds, offset, prior_shift, probability, to_population
+from rebalance.errors import ArtifactError, DataError, UsageError
+from rebalance.steps.artifacts import Drawn, read_design, read_design_file
+from rebalance.steps.context import Context
+from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY
+from rebalance.storage.atomic import check_outputs
+from rebalance.storage.tables import Batch, Table, open_table
+from rebalance.storage.writers import output_format, table_writer
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What is known of how the model's training rows were sampled; exactly one of these.
+
+    design : a sample, or a design file; its pi is recomputed for every row.
+    pi : the column with pi_0 for every row. offset : the column with l for every row.
+    rate : the pi_0 of all rows. prior : shares of positives in the training rows and in truth.
+    """
+
+    design: str | None = None
+    pi: str | None = None
+    offset: str | None = None
+    rate: float | None = None
+    prior: tuple[float, float] | None = None
+
+    def check(self) -> None:
+        """Refuse none or several.
+
+        Raises
+        ------
+        UsageError : not exactly one is given.
+        """
+        options = ("design", "pi", "offset", "rate", "prior")
+        given = [f"--{name}" for name in options if getattr(self, name) is not None]
+        if not given:
+            raise UsageError(
+                "how the training rows were sampled is not known",
+                remedy="give one of --design SAMPLE, --pi COLUMN, --offset COLUMN, --rate R, "
+                "--prior TRAIN,TRUE",
+            )
+        if len(given) > 1:
+            raise UsageError(" and ".join(given) + " contradict each other", remedy="give one")
+
+
+@dataclass(frozen=True)
+class CorrectResult:
+    """Mean probability before and after."""
+
+    output: str
+    rows: int
+    mean_before: float
+    mean_after: float
+    at_zero_or_one: int
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return asdict(self)
+
+
+def correct(
+    inputs: Sequence[str],
+    column: str,
+    output: str,
+    *,
+    sampling: Sampling,
+    sampled: bool = False,
+    clobber: bool = True,
+    context: Context,
+) -> CorrectResult:
+    """Write the table with `rb_probability` beside its columns, in the same order.
+
+    Probabilities of exactly 0 or 1 stay what they are, and are counted.
+
+    Raises
+    ------
+    UsageError : what is needed is not given, or given twice.
+    DataError : a probability outside 0..1, a pi that is none, or probabilities corrected already.
+    """
+    sampling.check()
+    check_outputs([output], [*inputs, *filter(None, [sampling.design])], clobber=clobber)
+    output_format(output)
+    table = open_table(inputs)
+    drawn = _read_drawn(sampling.design) if sampling.design is not None else None
+    _check(table, column, sampling, drawn)
+    rows, before, after, certain = 0, 0.0, 0.0, 0
+    with table_writer(output) as writer:
+        for batch in context.track(table.batches(), "correcting", table.num_rows):
+            given = _numbers(batch, column)
+            _refuse(batch, column, given, ~((given >= 0) & (given <= 1)), "between 0 and 1")
+            with batch.located():
+                found = probability(to_population(log_odds(given), _shift(batch, sampling, drawn)))
+            extra = {PROBABILITY: pa.array(found)}
+            if sampled:
+                extra[SAMPLED] = pa.array(given)
+            writer.write(batch, extra)
+            rows += len(batch)
+            before += float(given.sum())
+            after += float(found.sum())
+            certain += int(((given == 0) | (given == 1)).sum())
+        writer.describe({SCALE_KEY: json.dumps({PROBABILITY: "population"})})
+    if certain:
+        context.note(f"{certain:,} probabilities are exactly 0 or 1: no correction moves them")
+    return CorrectResult(output, rows, before / rows, after / rows, certain)
+
+
+def _check(table: Table, column: str, sampling: Sampling, drawn: Drawn | None) -> None:
+    table.require(column, "--probability")
+    where = f"file '{table.title}'"
+    metadata = table.metadata
+    scales = json.loads(metadata.get(SCALE_KEY.encode(), b"{}"))
+    if column == PROBABILITY or scales.get(column) == "population":
+        raise DataError(
+            f"the column '{column}' is on the population's scale already",
+            where=where,
+            remedy="correct the probabilities as the model gave them, once",
+        )
+    for name in (PROBABILITY, SAMPLED):
+        if name in table.names and name != column:
+            raise DataError(
+                f"the table has a column '{name}': it was corrected already",
+                where=where,
+                remedy="use that column, or start from the table without it",
+            )
+    if sampling.pi == "rb_pi":
+        raise UsageError(
+            "'rb_pi' is the probability with which the very row was kept, 1 for positives: "
+            "what is needed is pi_0 for every row",
+            remedy="give --offset rb_offset, which holds it for both classes, or --design SAMPLE",
+        )
+    for named, option in ((sampling.pi, "--pi"), (sampling.offset, "--offset")):
+        if named is not None:
+            table.require(named, option)
+    if drawn is not None:
+        table.require_features(drawn.kinds, "the design's pilot")
+
+
+def _shift(batch: Batch, sampling: Sampling, drawn: Drawn | None) -> Floats | float:
+    """The offset l of every row, or of all."""
+    if drawn is not None:
+        return drawn.offset(batch)
+    if sampling.pi is not None:
+        pi_0 = _numbers(batch, sampling.pi)
+        _refuse(batch, sampling.pi, pi_0, ~((pi_0 > 0) & (pi_0 <= 1)), "above 0 and at most 1")
+        return offset(pi_0, np.ones(len(batch)))
+    if sampling.offset is not None:
+        found = _numbers(batch, sampling.offset)
+        _refuse(batch, sampling.offset, found, ~np.isfinite(found), "finite")
+        return found
+    if sampling.rate is not None:
+        return -float(np.log(sampling.rate))
+    train, true = sampling.prior or (0.5, 0.5)
+    return prior_shift(train, true)
+
+
+def _numbers(batch: Batch, name: str) -> Floats:
+    array = batch.column(name)
+    if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
+        raise DataError(
+            f"the column '{name}' is {array.type}, not numbers",
+            where=batch.place,
+            remedy="name a column of probabilities",
+        )
+    cast = array.cast(pa.float64(), safe=False)
+    return np.asarray(cast.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _refuse(batch: Batch, name: str, values: Floats, wrong: NDArray[np.bool_], needed: str) -> None:
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{values[row]:g} is not {needed}",
+            where=f"{batch.place}, row {batch.start + row} (counting from 0), column '{name}'",
+            remedy="mend the value, or name another column",
+        )
+
+
+def _read_drawn(path: str) -> Drawn:
+    if path.endswith(".json"):
+        return read_design_file(path)
+    found = read_design(path, open_table([path]).metadata)
+    if found is None:
+        raise ArtifactError(
+            "the table has no design",
+            where=f"file '{path}'",
+            remedy="name a sample as 'rebalance sample' wrote it, or its .design.json",
+        )
+    return found

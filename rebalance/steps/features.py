@@ -1,0 +1,104 @@
+"""Which columns of a table are features, said when some cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.kinds import Kind, feature_kinds
+from rebalance.errors import DataError
+from rebalance.steps.context import Context
+from rebalance.storage.tables import Table
+
+
+def choose_features(
+    table: Table,
+    label: str,
+    *,
+    drop: Sequence[str],
+    key: str | None,
+    sample_weight: str | None,
+    context: Context,
+) -> dict[str, Kind]:
+    """The feature columns by kind: all but the label, the key, the weight and those dropped.
+
+    Raises
+    ------
+    DataError : a named column is not there, or no feature is left.
+    """
+    table.require(label, "--label")
+    for name in drop:
+        table.require(name, "--drop")
+    if key is not None:
+        table.require(key, "--key")
+    if sample_weight is not None:
+        table.require(sample_weight, "--sample-weight")
+    exclude = {label, *drop, *(name for name in (key, sample_weight) if name is not None)}
+    kinds, unusable = feature_kinds(table.schema, exclude)
+    for name, reason in unusable.items():
+        context.note(f"the column '{name}' is {reason}: not a feature")
+    if not kinds:
+        raise DataError(
+            "no column is left to be a feature",
+            where=f"file '{table.title}'",
+            remedy="drop fewer, or give a table with more columns",
+        )
+    return kinds
+
+
+def tell_left_out(left_out: Mapping[str, str], context: Context) -> None:
+    """Say which features a model does not use, and why."""
+    for name, reason in left_out.items():
+        context.note(f"the column '{name}' is not used: {reason}")
+
+
+def weights(array: pa.Array, name: str, start: int = 0) -> NDArray[np.float64]:
+    """A user's weights as float64, shape (n,).
+
+    Raises
+    ------
+    DataError : one is missing, negative, or not finite.
+    """
+    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        raise DataError(
+            f"the weights are {array.type}, not numbers",
+            where=f"column '{name}'",
+            remedy="name a column of numbers with --sample-weight",
+        )
+    values = np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    wrong = ~(np.isfinite(values) & (values >= 0))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"the weight {values[row]} is not a number of 0 or more",
+            where=f"column '{name}', row {start + row} (counting from 0)",
+            remedy="mend it, or leave that row out",
+        )
+    return values
+
+
+def check_total(values: NDArray[np.float64], y_true: NDArray[np.bool_], name: str) -> None:
+    """Check that each class has some weight.
+
+    Raises
+    ------
+    DataError : all weights of a class are zero.
+    """
+    for positive, word in ((True, "positives"), (False, "negatives")):
+        if not values[y_true == positive].sum() > 0:
+            raise DataError(
+                f"all weights of the {word} are zero",
+                where=f"column '{name}'",
+                remedy="give each class some weight",
+            )
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column of a table in memory as one array."""
+    combined = column.combine_chunks()
+    if not isinstance(combined, pa.ChunkedArray):
+        return combined
+    return combined.chunk(0) if combined.num_chunks else pa.array([], column.type)

@@ -1,0 +1,293 @@
+"""table -> balanced draw -> pilot
+
+A pilot is a cheap model of the population: fitted on a small draw with as many rows of each class,
+its intercept shifted so that its probabilities are those of the whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.correction import offset, probability
+from rebalance.core.draws import Purpose, uniforms
+from rebalance.core.folds import stratified_folds
+from rebalance.core.kinds import Kind
+from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
+from rebalance.core.metrics import score
+from rebalance.core.reservoir import Reservoir
+from rebalance.learners import get_learner
+from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
+from rebalance.learners.logistic import LinearModel
+from rebalance.steps.artifacts import pilot_content
+from rebalance.steps.context import Context
+from rebalance.steps.features import (
+    check_total,
+    choose_features,
+    tell_left_out,
+    weights,
+    whole,
+)
+from rebalance.storage.atomic import check_outputs, write_bytes
+from rebalance.storage.tables import Table, located, open_table
+
+FOLDS = 5
+DEFAULT_SIZE = 5000
+# A pilot ranks rows; it need not be the best model, and it scores every row of the table.
+PILOT_TREES = Settings(rounds=100, learning_rate=0.1, leaves=15)
+
+
+@dataclass(frozen=True)
+class PilotResult:
+    """What was fitted, on what, and how good it is out of fold."""
+
+    output: str
+    model: str
+    label: str
+    positive: str
+    negatives_are: tuple[str, ...]
+    rows: int
+    positives: int
+    negatives: int
+    drawn_positives: int
+    drawn_negatives: int
+    features: int
+    roc_auc: float
+    predicted_over_observed: float
+    calibration_slope: float
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """The rows that the pilot is fitted on, and the counts of the table they came from."""
+
+    table: pa.Table
+    y_true: NDArray[np.bool_]
+    label: Label
+    positives: int
+    negatives: int
+
+    @property
+    def population_log_odds(self) -> float:
+        """log(N_1 / N_0)."""
+        return float(np.log(self.positives / self.negatives))
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What the user chose of the draw."""
+
+    size: int
+    positive: str | None
+    sample_weight: str | None
+    seed: int
+
+
+def pilot(
+    inputs: Sequence[str],
+    label: str,
+    output: str,
+    *,
+    model: str = "logistic",
+    size: int = DEFAULT_SIZE,
+    positive: str | None = None,
+    drop: Sequence[str] = (),
+    key: str | None = None,
+    sample_weight: str | None = None,
+    seed: int = 0,
+    clobber: bool = True,
+    context: Context,
+) -> PilotResult:
+    """Fit a pilot on up to `size` rows of each class and write it to `output`.
+
+    Raises
+    ------
+    UsageError, DataError, FitError : see the parts it is made of.
+    """
+    check_outputs([output], inputs, clobber=clobber)
+    learner = get_learner(model)
+    table = open_table(inputs)
+    table.refuse_own_columns()
+    kinds = choose_features(
+        table, label, drop=drop, key=key, sample_weight=sample_weight, context=context
+    )
+    options = _Options(size, positive, sample_weight, seed)
+    draw = _draw(table, label, kinds, options, context)
+    rows = _training_rows(draw, kinds, options)
+    chosen = PILOT_TREES if model == "gbm" else Settings()
+    settings = replace(chosen, seed=seed, threads=context.threads)
+    fitted = learner.fit(rows, settings)
+    tell_left_out(fitted.left_out, context)
+    quality = _out_of_fold(learner, rows, settings, draw, context)
+    found = fitted.log_odds(rows.columns, rows.baseline)
+    manifest = {
+        "created_by": {"command": "pilot", "model": model, "size": size, "positive": positive},
+        "seed": seed,
+        "label": {
+            "column": label,
+            "positive": draw.label.positive,
+            "negatives": list(draw.label.negatives),
+        },
+        "learner": model,
+        "features": {
+            name: {"kind": kind, "type": str(table.schema.field(name).type)}
+            for name, kind in kinds.items()
+        },
+        "drop": list(drop),
+        "key": key,
+        "sample_weight": sample_weight,
+        "counts": {
+            "positives": draw.positives,
+            "negatives": draw.negatives,
+            "drawn_positives": int(draw.y_true.sum()),
+            "drawn_negatives": int((~draw.y_true).sum()),
+        },
+        "population_log_odds": draw.population_log_odds,
+        "out_of_fold": {name: _finite(value) for name, value in quality.items()},
+        "made_from": table.digest,
+    }
+    content = pilot_content(
+        manifest,
+        fitted,
+        _positives_outer(fitted, rows, found),
+        {
+            "positives": np.quantile(found[draw.y_true], np.linspace(0, 1, 101)),
+            "negatives": np.quantile(found[~draw.y_true], np.linspace(0, 1, 101)),
+        },
+    )
+    write_bytes(Path(output), content)
+    return PilotResult(
+        output=output,
+        model=model,
+        label=label,
+        positive=draw.label.positive,
+        negatives_are=draw.label.negatives,
+        rows=draw.positives + draw.negatives,
+        positives=draw.positives,
+        negatives=draw.negatives,
+        drawn_positives=int(draw.y_true.sum()),
+        drawn_negatives=int((~draw.y_true).sum()),
+        features=len(fitted.kinds),
+        **quality,
+    )
+
+
+def _draw(
+    table: Table,
+    label: str,
+    kinds: dict[str, Kind],
+    options: _Options,
+    context: Context,
+) -> _Draw:
+    reservoir = Reservoir(options.size)
+    counter = LabelCounter(label)
+    weight = options.sample_weight
+    wanted = [*kinds, *([weight] if weight is not None else [])]
+    batches = table.batches([label, *wanted])
+    for batch in context.track(batches, "drawing the pilot's rows", table.num_rows):
+        with batch.located():
+            codes = counter.add(batch.column(label), batch.start)
+        if options.positive is not None:  # one value against all others, which are one class
+            named = np.array([value == canonical(options.positive) for value in counter.values])
+            codes = named[codes].astype(np.int64)
+        arrays = [batch.feature(name, kind) for name, kind in kinds.items()]
+        if weight is not None:
+            with batch.located():
+                arrays.append(pa.array(weights(batch.column(weight), weight, batch.start)))
+        rows = pa.RecordBatch.from_arrays(arrays, names=wanted)
+        draws = uniforms(options.seed, Purpose.PILOT, batch.start, len(batch))
+        reservoir.add(rows, codes, draws)
+    with located(table.place):
+        chosen = choose_label(label, counter.counts, options.positive)
+    if len(chosen.negatives) > 1:
+        context.note(
+            f"'{chosen.positive}' is positive; {len(chosen.negatives)} other values of "
+            f"'{label}' count as negative"
+        )
+    elif options.positive is None:
+        context.note(f"'{chosen.positive}' is the positive value of '{label}'")
+    kept, codes = reservoir.finish()
+    positive = 1 if options.positive is not None else counter.values.index(chosen.positive)
+    positives = counter.counts[chosen.positive]
+    negatives = sum(counter.counts.values()) - positives
+    return _Draw(kept, codes == positive, chosen, positives, negatives)
+
+
+def _training_rows(draw: _Draw, kinds: dict[str, Kind], options: _Options) -> TrainingRows:
+    columns = {name: whole(draw.table.column(name)) for name in kinds}
+    weight = None
+    if options.sample_weight is not None:
+        weight = whole(draw.table.column(options.sample_weight)).to_numpy()
+        check_total(weight, draw.y_true, options.sample_weight)
+    drawn = np.array([draw.y_true.sum()]), np.array([(~draw.y_true).sum()])
+    shift = offset(drawn[1] / draw.negatives, drawn[0] / draw.positives)[0]
+    count = len(draw.y_true)
+    return TrainingRows(
+        columns=columns,
+        kinds=kinds,
+        y_true=draw.y_true,
+        # The whole shift log(n_1 N_0 / (n_0 N_1)) is an offset: what is fitted is the population.
+        offset=np.full(count, shift),
+        baseline=np.full(count, draw.population_log_odds),
+        sample_weight=weight,
+        draws=uniforms(options.seed, Purpose.FOLDS, 0, count),
+    )
+
+
+def _out_of_fold(
+    learner: Learner,
+    rows: TrainingRows,
+    settings: Settings,
+    draw: _Draw,
+    context: Context,
+) -> dict[str, float]:
+    """Ranking and calibration on rows not fitted to, weighted back to the population's shares."""
+    names = ("roc_auc", "predicted_over_observed", "calibration_slope")
+    if min(rows.y_true.sum(), (~rows.y_true).sum()) < FOLDS:
+        context.note(f"a class has fewer than {FOLDS} rows: the pilot's quality cannot be measured")
+        return dict.fromkeys(names, float("nan"))
+    fold = stratified_folds(rows.y_true, rows.draws, FOLDS)
+    found = np.empty(len(rows))
+    for held_out in range(FOLDS):
+        inside = fold == held_out
+        fitted = learner.fit(rows.take(~inside), settings)
+        outside = rows.take(inside)
+        found[inside] = fitted.log_odds(outside.columns, outside.baseline)
+    share = np.where(
+        rows.y_true,
+        draw.positives / rows.y_true.sum(),
+        draw.negatives / (~rows.y_true).sum(),
+    )
+    weight = share if rows.sample_weight is None else share * rows.sample_weight
+    quality = score(rows.y_true, probability(found), weight)
+    return {name: quality[name] for name in names}
+
+
+def _positives_outer(
+    fitted: Fitted, rows: TrainingRows, found: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """M = sum over the draw's positives of z z', z with intercept; for trees z = (1, log odds)."""
+    if isinstance(fitted, LinearModel):
+        z = fitted.encoder.linear(rows.columns)[rows.y_true]
+    else:
+        z = found[rows.y_true][:, None]
+    z = np.column_stack([np.ones(len(z)), z])
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        outer: NDArray[np.float64] = z.T @ z
+    return outer
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

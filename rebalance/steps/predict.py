@@ -1,0 +1,120 @@
+"""table + model -> probabilities on the population's scale"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from rebalance.core.correction import probability, to_sample
+from rebalance.errors import DataError, UsageError
+from rebalance.steps.artifacts import Model, read_model
+from rebalance.steps.context import Context
+from rebalance.storage.atomic import check_outputs
+from rebalance.storage.tables import Batch, Table, open_table
+from rebalance.storage.writers import output_format, table_writer
+
+PROBABILITY = "rb_probability"
+SAMPLED = "rb_probability_sampled"
+LABEL_KEY = "rebalance.label"
+SCALE_KEY = "rebalance.scale"
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """How many rows were scored, and their mean probability."""
+
+    output: str
+    rows: int
+    mean_probability: float
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return asdict(self)
+
+
+def predict(
+    inputs: Sequence[str],
+    model: str,
+    output: str,
+    *,
+    keep: Sequence[str] | None = None,
+    sampled: bool = False,
+    clobber: bool = True,
+    context: Context,
+) -> PredictResult:
+    """Score every row, in the same order, beside the columns kept (all where `keep` is None).
+
+    Raises
+    ------
+    UsageError : the sampled scale is asked of a model that was trained on the population.
+    DataError : the table lacks a feature, or has it as another type.
+    """
+    check_outputs([output], [*inputs, model], clobber=clobber)
+    output_format(output)
+    read = read_model(model)
+    if sampled and read.drawn is None:
+        raise UsageError(
+            "the model was trained on the population: there is no sampled scale",
+            where=f"file '{model}'",
+            remedy="leave --sampled out",
+        )
+    table = open_table(inputs)
+    kept = _kept(table, keep)
+    kinds = read.kinds
+    if sampled and read.drawn is not None:
+        kinds |= read.drawn.kinds
+    table.require_features(kinds, "the model")
+    surprises: Counter[str] = Counter()
+    rows, total = 0, 0.0
+    with table_writer(output) as writer:
+        batches = table.batches([*kept, *kinds])
+        for batch in context.track(batches, "predicting", table.num_rows):
+            with batch.located():
+                extra = _probabilities(read, batch, sampled)
+            surprises.update(read.fitted.surprises(batch.features(read.fitted.kinds)))
+            writer.write(batch.select(kept), extra)
+            rows += len(batch)
+            total += float(extra[PROBABILITY].to_numpy().sum())
+        writer.describe(prediction_metadata(read))
+    for name, count in surprises.items():
+        context.note(
+            f"{count:,} values of '{name}' are missing, where the training rows had none: "
+            "they count as its mean"
+        )
+    return PredictResult(output, rows, total / rows)
+
+
+def prediction_metadata(model: Model) -> dict[str, str]:
+    """What a later step must know: the label's positive value, and that this is corrected."""
+    label = {
+        "column": model.label.column,
+        "positive": model.label.positive,
+        "negatives": list(model.label.negatives),
+    }
+    return {LABEL_KEY: json.dumps(label), SCALE_KEY: json.dumps({PROBABILITY: "population"})}
+
+
+def _probabilities(model: Model, batch: Batch, sampled: bool) -> dict[str, pa.Array]:
+    found = model.log_odds(batch)
+    extra = {PROBABILITY: pa.array(probability(found))}
+    if sampled and model.drawn is not None:
+        extra[SAMPLED] = pa.array(probability(to_sample(found, model.drawn.offset(batch))))
+    return extra
+
+
+def _kept(table: Table, keep: Sequence[str] | None) -> list[str]:
+    kept = table.names if keep is None else list(keep)
+    for name in kept:
+        table.require(name, "--keep")
+        if name in (PROBABILITY, SAMPLED):
+            raise DataError(
+                f"the table has a column '{name}' already",
+                where=f"file '{table.title}'",
+                remedy="rename it, or name the columns to keep with --keep",
+            )
+    return kept

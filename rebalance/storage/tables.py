@@ -1,0 +1,405 @@
+"""Input tables: Parquet and CSV files, read as a stream of batches in input order."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rebalance.core.kinds import Kind, kind_of
+from rebalance.errors import DataError, UsageError, nearest
+
+BATCH_ROWS = 131_072
+OWN_PREFIX = "rb_"
+_MAGIC = {
+    b"PAR1": "input.parquet",
+    b"\x1f\x8b": "input.csv.gz",
+    b"\x28\xb5\x2f\xfd": "input.csv.zst",
+}
+_TARGETS: dict[Kind, pa.DataType] = {
+    "number": pa.float64(),
+    "category": pa.string(),
+    "boolean": pa.bool_(),
+    "time": pa.timestamp("us"),
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive rows of a table: as they stand in the file, and typed on demand."""
+
+    start: int
+    source: pa.RecordBatch
+    schema: pa.Schema
+    place: str
+
+    def __len__(self) -> int:
+        return int(self.source.num_rows)
+
+    def column(self, name: str) -> pa.Array:
+        """The column with the table's type."""
+        return self._cast(name, self.schema.field(name).type)
+
+    def feature(self, name: str, kind: Kind) -> pa.Array:
+        """The column as a feature of this kind: a CSV's text becomes what the kind needs."""
+        array = self.source.column(name)
+        if kind_of(array.type) == kind:
+            return array
+        decided = self.schema.field(name).type
+        zoned = kind == "time" and kind_of(decided) == "time"
+        return self._cast(name, decided if zoned else _TARGETS[kind])
+
+    def features(self, kinds: Mapping[str, Kind]) -> dict[str, pa.Array]:
+        """The columns that a model reads."""
+        return {name: self.feature(name, kind) for name, kind in kinds.items()}
+
+    def typed(self) -> pa.RecordBatch:
+        """All columns with the table's types."""
+        return pa.RecordBatch.from_arrays(
+            [self.column(name) for name in self.source.schema.names],
+            schema=self.schema_of_source(),
+        )
+
+    def schema_of_source(self) -> pa.Schema:
+        """The table's types for the columns that were read."""
+        fields = [self.schema.field(name) for name in self.source.schema.names]
+        return pa.schema(fields, metadata=self.schema.metadata)
+
+    def select(self, names: Sequence[str]) -> Batch:
+        """The columns of these names."""
+        return Batch(self.start, self.source.select(list(names)), self.schema, self.place)
+
+    def located(self) -> AbstractContextManager[None]:
+        """Add the file and the row to what goes wrong with these rows' values."""
+        return located(self.place, self.start)
+
+    def filter(self, mask: pa.Array) -> Batch:
+        """The rows where `mask` is true."""
+        return Batch(self.start, self.source.filter(mask), self.schema, self.place)
+
+    def _cast(self, name: str, dtype: pa.DataType) -> pa.Array:
+        array = self.source.column(name)
+        if array.type == dtype:
+            return array
+        if pa.types.is_null(dtype):
+            return pa.nulls(len(array))
+        try:
+            return _cast_text(array, dtype)
+        except pa.ArrowInvalid:
+            row = _first_failing(array, dtype)
+            raise DataError(
+                f"'{array[row].as_py()}' cannot be read as {dtype}",
+                where=f"{self.place}, row {self.start + row} (counting from 0), column '{name}'",
+                remedy="mend the value, or leave the column out with --drop",
+            ) from None
+
+
+@contextmanager
+def located(place: str, start: int = 0) -> Iterator[None]:
+    """Add the file, and the row counted over the whole table, to what goes wrong with values."""
+    try:
+        yield
+    except DataError as exc:
+        if place in exc.where:
+            raise
+        row = f"row {start + exc.row} (counting from 0)" if exc.row is not None else ""
+        where = ", ".join(filter(None, (place, row, exc.where)))
+        raise DataError(exc.what, where=where, remedy=exc.remedy) from exc
+
+
+class Source(Protocol):
+    """One format: the files of a table, their common schema, and how to stream them."""
+
+    schema: pa.Schema
+    is_text: bool
+    metadata: Mapping[bytes, bytes]
+
+    def count(self) -> int:
+        """The number of rows of all files."""
+
+    def read(self, path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of one file as they stand there, `columns` in this order."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One or several files of the same format with the same columns."""
+
+    paths: tuple[Path, ...]
+    source: Source
+    title: str
+    _spool: _Spool | None = field(default=None, repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns, decided over all rows of all files."""
+        return self.source.schema
+
+    @property
+    def place(self) -> str:
+        """The table's name in messages."""
+        return f"file '{self.title}'"
+
+    @property
+    def metadata(self) -> Mapping[bytes, bytes]:
+        """The first file's key-value metadata; empty for formats that have none."""
+        return self.source.metadata
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names in the first file's order."""
+        return list(self.schema.names)
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows of all files."""
+        return self.source.count()
+
+    def batches(
+        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+    ) -> Iterator[Batch]:
+        """Stream the rows in input order; `start` counts over all files.
+
+        Raises
+        ------
+        DataError : a file is damaged, or a CSV row does not fit its header.
+        """
+        wanted = self.names if columns is None else list(dict.fromkeys(columns))
+        start = 0
+        for path in self.paths:
+            for rows in self.source.read(path, wanted, batch_rows):
+                if rows.num_rows:
+                    yield Batch(start, rows, self.schema, f"file '{self._shown(path)}'")
+                    start += rows.num_rows
+
+    def require(self, name: str, option: str) -> None:
+        """Check that a column the user named is there.
+
+        Raises
+        ------
+        DataError : it is not; the nearest names are given.
+        """
+        if name not in self.names:
+            raise DataError(
+                f"there is no column '{name}' (named by {option})",
+                where=f"file '{self.title}'",
+                remedy=nearest(name, self.names),
+            )
+
+    def require_features(self, kinds: Mapping[str, Kind], owner: str) -> None:
+        """Check that the columns an artifact reads are there, with types it can read.
+
+        Raises
+        ------
+        DataError : a column is missing, or is of another kind (text where numbers were).
+        """
+        for name, kind in kinds.items():
+            if name not in self.names:
+                raise DataError(
+                    f"{owner} needs the column '{name}'",
+                    where=f"file '{self.title}'",
+                    remedy=nearest(name, self.names),
+                )
+            found = self.schema.field(name).type
+            if self.is_text or pa.types.is_null(found):
+                continue
+            if kind_of(found) != kind:
+                raise DataError(
+                    f"{owner} reads the column '{name}' as a {kind}, and here it is {found}",
+                    where=f"file '{self.title}'",
+                    remedy="give the column the type it had, or train again without it (--drop)",
+                )
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values stand in the files as text (CSV)."""
+        return self.source.is_text
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the bytes of all files, in order."""
+        digest = hashlib.sha256()
+        for path in self.paths:
+            with path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def refuse_own_columns(self) -> None:
+        """Check that no column has a name that a sample needs for itself.
+
+        Raises
+        ------
+        DataError : a column's name starts with `rb_`.
+        """
+        for name in self.names:
+            if name.startswith(OWN_PREFIX):
+                raise DataError(
+                    f"the column '{name}' has a name that rebalance keeps for its own columns",
+                    where=f"file '{self.title}'",
+                    remedy="rename it; if this is a sample already, give the table it came from",
+                )
+
+    def _shown(self, path: Path) -> str:
+        return self.title if self._spool is not None else str(path)
+
+
+def open_table(inputs: Sequence[str]) -> Table:
+    """Open files, globs, or `-` for standard input, as one table.
+
+    Raises
+    ------
+    UsageError : nothing matches, or the format is not known.
+    DataError : a file is missing, empty, damaged, or the files do not have the same columns.
+    """
+    if "-" in inputs:
+        if len(inputs) > 1:
+            raise UsageError(
+                "standard input ('-') cannot be joined with files", remedy="give one or the other"
+            )
+        return _open_standard_input()
+    paths = _expand(inputs)
+    title = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    return Table(paths, _open_source(paths, {path: str(path) for path in paths}), title)
+
+
+class _Spool:
+    """A temporary folder that goes with its owner, at the end of the process at the latest."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="rebalance-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def _open_standard_input() -> Table:
+    """Spool standard input to disk: the draw and the solution for c may need a second look."""
+    if sys.stdin.isatty():
+        raise UsageError(
+            "standard input is a terminal", remedy="pipe a table in, or name a file as INPUT"
+        )
+    spool = _Spool()
+    path = spool.path / "input.csv"
+    with path.open("wb") as stream:
+        shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    for magic, name in _MAGIC.items():
+        if head.startswith(magic):
+            path = path.rename(path.with_name(name))
+    title = "standard input"
+    return Table((path,), _open_source((path,), {path: title}), title, spool)
+
+
+def _expand(inputs: Sequence[str]) -> tuple[Path, ...]:
+    paths: list[Path] = []
+    for given in inputs:
+        if Path(given).is_file():
+            paths.append(Path(given))
+            continue
+        matched = sorted(Path(name) for name in glob.glob(given, recursive=True))
+        files = [path for path in matched if path.is_file()]
+        if not files:
+            raise _no_file(given)
+        paths.extend(files)
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise UsageError(
+                f"the file '{path}' is named twice as input",
+                remedy="its rows would count twice; leave one out",
+            )
+        seen.add(path.resolve())
+    return tuple(paths)
+
+
+def _no_file(given: str) -> DataError:
+    path = Path(given)
+    if path.is_dir():
+        return DataError(f"'{given}' is a folder", remedy=f"name its files: '{given}/*.parquet'")
+    if path.exists():
+        return DataError(
+            f"'{given}' is a pipe or a device, not a file", remedy="pipe the table in: INPUT '-'"
+        )
+    return DataError(f"there is no file '{given}'", remedy="check the path")
+
+
+def _open_source(paths: Sequence[Path], titles: Mapping[Path, str]) -> Source:
+    from rebalance.storage.delimited import DelimitedFiles
+    from rebalance.storage.parquet import ParquetFiles
+
+    formats = {path: file_format(str(path)) for path in paths}
+    if len(set(formats.values())) > 1:
+        raise UsageError(
+            "the files are of different formats: " + ", ".join(sorted(set(formats.values()))),
+            remedy="read them one format at a time",
+        )
+    for path in paths:
+        if path.stat().st_size == 0:
+            raise DataError(
+                "the file is empty",
+                where=f"file '{titles[path]}'",
+                remedy="check how it was made",
+            )
+    chosen = formats[paths[0]]
+    source: Source
+    if chosen == "parquet":
+        source = ParquetFiles(paths, titles)
+    else:
+        source = DelimitedFiles(paths, titles, "\t" if chosen == "tsv" else None)
+    if source.count() == 0:
+        raise DataError(
+            "the table has no rows",
+            where=f"file '{titles[paths[0]]}'",
+            remedy="check how it was made",
+        )
+    return source
+
+
+def file_format(name: str) -> str:
+    """The format that a file's name says: parquet, csv or tsv.
+
+    Raises
+    ------
+    UsageError : no known ending.
+    """
+    lowered = name.lower()
+    for packed in (".gz", ".zst"):
+        lowered = lowered.removesuffix(packed)
+    endings = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "tsv"}
+    for ending, meaning in endings.items():
+        if lowered.endswith(ending):
+            return meaning
+    raise UsageError(
+        f"cannot tell the format of '{name}' from its name",
+        remedy="end it in .parquet, .csv or .tsv (.csv.gz, .csv.zst for reading)",
+    )
+
+
+def _cast_text(array: pa.Array, dtype: pa.DataType) -> pa.Array:
+    if pa.types.is_boolean(dtype):
+        array = pc.utf8_lower(array)
+    return array.cast(dtype)
+
+
+def _first_failing(array: pa.Array, dtype: pa.DataType) -> int:
+    low, high = 0, len(array)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            _cast_text(array.slice(low, middle - low), dtype)
+            low = middle
+        except pa.ArrowInvalid:
+            high = middle
+    return low

@@ -1,0 +1,113 @@
+"""Budgets, and the c that spends them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+
+from rebalance.core.design import Budget, Design, ScoreHistogram
+from rebalance.core.labels import Label
+from rebalance.errors import UsageError
+
+LABEL = Label("y", "1", ("0",))
+
+
+def design(**changes: object) -> Design:
+    fields: dict[str, object] = {
+        "method": "nonuniform",
+        "score": "probability",
+        "rate": 0.05,
+        "c": 2.0,
+        "floor": 0.005,
+        "mix": 0.0,
+        "seed": 0,
+        "label": LABEL,
+        "positives": 100,
+        "negatives": 9_900,
+    }
+    return Design(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_budgets_by_hand() -> None:
+    assert Budget(rate=0.1).negatives(10, 1000) == pytest.approx(100)
+    assert Budget(ratio=5).negatives(10, 1000) == pytest.approx(50)
+    assert Budget(rows=60).negatives(10, 1000) == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        (Budget(ratio=101), "--ratio 100"),
+        (Budget(rows=1011), "--rows 1010"),
+        (Budget(rows=10), "--rows 11 to 1010"),
+    ],
+)
+def test_an_impossible_budget_says_what_is_possible(budget: Budget, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        budget.negatives(10, 1000)
+
+
+def test_inclusion_probabilities_by_hand() -> None:
+    score = np.log(np.array([0.9, 0.1, 0.001]))
+    # c t = 1.8, 0.2, 0.002: cut at 1, as it is, raised to the floor.
+    assert design().pi_0(score).tolist() == pytest.approx([1.0, 0.2, 0.005])
+    # A R + (1 - A) c t with A = 1/2: 0.025 + 0.9, 0.1, 0.001.
+    assert design(mix=0.5).pi_0(score).tolist() == pytest.approx([0.925, 0.125, 0.026])
+
+
+def test_uniform_design_keeps_all_at_the_rate() -> None:
+    assert design(score="uniform").pi_0(np.zeros(3)).tolist() == [0.05] * 3
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.integers(0, 2**32),
+    st.floats(0.3, 4.0),
+    st.floats(0.001, 0.9),
+    st.floats(0.01, 1.0),
+    st.sampled_from([0.0, 0.3]),
+)
+def test_c_spends_the_budget(
+    seed: int, spread: float, rate: float, floor_share: float, mix: float
+) -> None:
+    generator = np.random.default_rng(seed)
+    log_score = -np.abs(generator.normal(5, spread, 2_000))
+    histogram = ScoreHistogram()
+    for part in np.array_split(log_score, 7):
+        histogram.add(part)
+    budget, floor = rate * 2_000, floor_share * rate
+    c = histogram.solve(budget, floor, mix)
+    found = design(rate=rate, c=c, floor=floor, mix=mix).pi_0(log_score)
+    assert found.sum() == pytest.approx(budget, rel=1e-4)
+
+
+def test_c_against_a_root_finder() -> None:
+    log_score = -np.abs(np.random.default_rng(1).normal(4, 2, 5_000))
+    histogram = ScoreHistogram()
+    histogram.add(log_score)
+
+    def excess(log_c: float) -> float:
+        return float(np.clip(np.exp(log_c + log_score), 0.005, 1).sum() - 250)
+
+    expected = np.exp(brentq(excess, -10, 10, xtol=1e-12))
+    assert histogram.solve(250, 0.005, 0.0) == pytest.approx(expected, rel=2e-4)
+
+
+def test_scores_below_the_smallest_double_are_at_the_floor() -> None:
+    histogram = ScoreHistogram()
+    log_score = np.array([-5_000.0] * 50 + [-1.0] * 50)
+    histogram.add(log_score)
+    c = histogram.solve(20, 0.02, 0.0)
+    found = design(rate=0.2, c=c, floor=0.02).pi_0(log_score)
+    assert found[0] == 0.02
+    assert found.sum() == pytest.approx(20, rel=1e-4)
+
+
+def test_a_design_survives_json() -> None:
+    made = design(drop=("a",), key="k", c=0.1 + 0.2)
+    assert Design.from_document(json.loads(json.dumps(made.to_document()))) == made

@@ -1,0 +1,75 @@
+"""Documentation cannot drift: the reference is generated, the README's commands are run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rebalance import __version__
+from rebalance.cli.main import cli
+from tests.reference import PATH, reference
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+# Blocks that set the machine up, or run what another test or target runs.
+NOT_RUN = ("make ", "pip install", "git clone")
+
+
+def test_the_command_reference_is_what_the_commands_say() -> None:
+    assert PATH.read_text() == reference(), "run: make docs"
+
+
+def test_every_command_is_in_the_readme() -> None:
+    missing = [name for name in cli.commands if f"rebalance {name}" not in README]
+    assert missing == []
+
+
+def test_the_changelog_knows_this_version() -> None:
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_run(tmp_path: Path) -> None:
+    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    programs = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    run = [block for block in BLOCKS if not block.startswith(NOT_RUN)]
+    assert len(run) >= 4
+    for block in run:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+
+
+def test_help_lists_the_commands_in_the_order_of_the_pipeline() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "rebalance", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    positions = [shown.index(f"\n  {name} ") for name in cli.commands]
+    assert positions == sorted(positions)
+    assert next(iter(cli.commands)) == "profile"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, rebalance.cli.main; "
+        "heavy = {'numpy', 'pandas', 'pyarrow', 'sklearn', 'lightgbm', 'glum', 'duckdb', "
+        "'matplotlib', 'rich', 'scipy'} & set(sys.modules); "
+        "print(sorted(heavy))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.strip() == "[]"
