@@ -142,7 +142,6 @@ class Design:
     def from_document(cls, document: Mapping[str, Any]) -> Design:
         """The design that `to_document` described."""
         fields = {name: document[name] for name in cls.__dataclass_fields__}
-        label = fields["label"]
-        fields["label"] = Label(label["column"], label["positive"], tuple(label["negatives"]))
+        fields["label"] = Label.from_document(fields["label"])
         fields["drop"] = tuple(fields["drop"])
         return cls(**fields)

@@ -34,6 +34,19 @@ class Label:
         """Every value the label may take, the positive first."""
         return (self.positive, *self.negatives)
 
+    def to_document(self) -> dict[str, Any]:
+        """The label as JSON."""
+        return {
+            "column": self.column,
+            "positive": self.positive,
+            "negatives": list(self.negatives),
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Label:
+        """The label that `to_document` described."""
+        return cls(document["column"], document["positive"], tuple(document["negatives"]))
+
 
 def canonical(value: Any) -> str:
     """The text a label value is compared by.

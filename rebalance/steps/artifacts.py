@@ -94,7 +94,7 @@ def load_pilot(content: bytes, title: str) -> Pilot:
     manifest, members = unpack(content, "pilot", title)
     return Pilot(
         content=content,
-        label=_label(manifest["label"]),
+        label=Label.from_document(manifest["label"]),
         learner=manifest["learner"],
         fitted=get_learner(manifest["learner"]).load(members),
         population_log_odds=manifest["population_log_odds"],
@@ -230,7 +230,7 @@ class Model:
             members["design.json"] = self.drawn.to_json().encode()
         whole = {
             "rebalance": __version__,
-            "label": _label_document(self.label),
+            "label": self.label.to_document(),
             "learner": self.learner,
             "correction": self.correction,
             "scale": self.scale,
@@ -253,7 +253,7 @@ def read_model(path: str) -> Model:
     manifest, members = read_artifact(path, "model")
     design = members.get("design.json")
     return Model(
-        label=_label(manifest["label"]),
+        label=Label.from_document(manifest["label"]),
         learner=manifest["learner"],
         fitted=get_learner(manifest["learner"]).load(members),
         correction=manifest["correction"],
@@ -296,15 +296,3 @@ def read_design_file(path: str) -> Drawn:
             where=f"file '{path}'",
             remedy="name the file that 'rebalance sample' wrote",
         ) from exc
-
-
-def _label_document(label: Label) -> dict[str, Any]:
-    return {
-        "column": label.column,
-        "positive": label.positive,
-        "negatives": list(label.negatives),
-    }
-
-
-def _label(document: Mapping[str, Any]) -> Label:
-    return Label(document["column"], document["positive"], tuple(document["negatives"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,14 @@ def choose_features(
             remedy="drop fewer, or give a table with more columns",
         )
     return kinds
+
+
+def describe_features(table: Table, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """Kind and type of every feature, for a manifest."""
+    return {
+        name: {"kind": kind, "type": str(table.schema.field(name).type)}
+        for name, kind in kinds.items()
+    }
 
 
 def tell_left_out(left_out: Mapping[str, str], context: Context) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.correction import offset, probability
+from rebalance.core.documents import plain
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import stratified_folds
 from rebalance.core.kinds import Kind
@@ -30,6 +31,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.features import (
     check_total,
     choose_features,
+    describe_features,
     tell_left_out,
     weights,
     whole,
@@ -76,6 +78,17 @@ class _Draw:
     label: Label
     positives: int
     negatives: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of each class in the table, and in the draw."""
+        drawn = int(self.y_true.sum())
+        return {
+            "positives": self.positives,
+            "negatives": self.negatives,
+            "drawn_positives": drawn,
+            "drawn_negatives": len(self.y_true) - drawn,
+        }
 
     @property
     def population_log_odds(self) -> float:
@@ -133,36 +146,25 @@ def pilot(
     manifest = {
         "created_by": {"command": "pilot", "model": model, "size": size, "positive": positive},
         "seed": seed,
-        "label": {
-            "column": label,
-            "positive": draw.label.positive,
-            "negatives": list(draw.label.negatives),
-        },
+        "label": draw.label.to_document(),
         "learner": model,
-        "features": {
-            name: {"kind": kind, "type": str(table.schema.field(name).type)}
-            for name, kind in kinds.items()
-        },
+        "features": describe_features(table, kinds),
         "drop": list(drop),
         "key": key,
         "sample_weight": sample_weight,
-        "counts": {
-            "positives": draw.positives,
-            "negatives": draw.negatives,
-            "drawn_positives": int(draw.y_true.sum()),
-            "drawn_negatives": int((~draw.y_true).sum()),
-        },
+        "counts": draw.counts,
         "population_log_odds": draw.population_log_odds,
-        "out_of_fold": {name: _finite(value) for name, value in quality.items()},
+        "out_of_fold": plain(quality),
         "made_from": table.digest,
     }
+    grid = np.linspace(0, 1, 101)
     content = pilot_content(
         manifest,
         fitted,
         _positives_outer(fitted, rows, found),
         {
-            "positives": np.quantile(found[draw.y_true], np.linspace(0, 1, 101)),
-            "negatives": np.quantile(found[~draw.y_true], np.linspace(0, 1, 101)),
+            "positives": np.quantile(found[draw.y_true], grid),
+            "negatives": np.quantile(found[~draw.y_true], grid),
         },
     )
     write_bytes(Path(output), content)
@@ -173,12 +175,11 @@ def pilot(
         positive=draw.label.positive,
         negatives_are=draw.label.negatives,
         rows=draw.positives + draw.negatives,
-        positives=draw.positives,
-        negatives=draw.negatives,
-        drawn_positives=int(draw.y_true.sum()),
-        drawn_negatives=int((~draw.y_true).sum()),
+        **draw.counts,
         features=len(fitted.kinds),
-        **quality,
+        roc_auc=quality["roc_auc"],
+        predicted_over_observed=quality["predicted_over_observed"],
+        calibration_slope=quality["calibration_slope"],
     )
 
 
@@ -287,7 +288,3 @@ def _positives_outer(
     with threadpool_limits(1):
         outer: NDArray[np.float64] = z.T @ z
     return outer
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -91,12 +91,10 @@ def predict(
 
 def prediction_metadata(model: Model) -> dict[str, str]:
     """What a later step must know: the label's positive value, and that this is corrected."""
-    label = {
-        "column": model.label.column,
-        "positive": model.label.positive,
-        "negatives": list(model.label.negatives),
+    return {
+        LABEL_KEY: json.dumps(model.label.to_document()),
+        SCALE_KEY: json.dumps({PROBABILITY: "population"}),
     }
-    return {LABEL_KEY: json.dumps(label), SCALE_KEY: json.dumps({PROBABILITY: "population"})}
 
 
 def _probabilities(model: Model, batch: Batch, sampled: bool) -> dict[str, pa.Array]:

@@ -81,22 +81,12 @@ def run(
     ------
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
-    folder = Path(directory)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"'{directory}' is a file", remedy="name a directory with --output")
-    if not folder.parent.is_dir():
-        raise UsageError(
-            f"the folder '{folder.parent}' does not exist",
-            remedy=f"make it first: mkdir -p '{folder.parent}'",
-        )
-    paths = {name: str(folder / file) for name, file in FILES.items()}
-    if folder.is_dir():
-        check_outputs(list(paths.values()), inputs, clobber=clobber)
+    paths = _paths(directory, inputs, clobber=clobber)
     if budget is None:
         context.note(f"no --rate, --ratio or --rows was given: --ratio {DEFAULT_RATIO:g} it is")
         budget = Budget(ratio=DEFAULT_RATIO)
     _check_label(inputs, label, positive, context)
-    folder.mkdir(exist_ok=True)
+    Path(directory).mkdir(exist_ok=True)
     seed = settings.seed
     parts = split(
         inputs,
@@ -151,20 +141,36 @@ def run(
         plot=paths["curves"],
         context=context,
     )
-    report = {
-        "report_format": REPORT_FORMAT,
-        "made_with": __version__,
-        "split": parts.document(),
-        "pilot": piloted.document(),
-        "sample": sampled.document(),
-        "train": trained.document(),
-        "predict": predicted.document(),
-        "evaluate": evaluated.document(),
+    steps = {
+        "split": parts,
+        "pilot": piloted,
+        "sample": sampled,
+        "train": trained,
+        "predict": predicted,
+        "evaluate": evaluated,
     }
+    report: dict[str, Any] = {"report_format": REPORT_FORMAT, "made_with": __version__}
+    report |= {name: result.document() for name, result in steps.items()}
     report = _relative(plain(report), {path: FILES[name] for name, path in paths.items()})
     text = json.dumps(report, indent=2, sort_keys=True, allow_nan=False)
     write_bytes(Path(paths["report"]), text.encode() + b"\n")
     return RunResult(directory, sampled, trained, evaluated, report)
+
+
+def _paths(directory: str, inputs: Sequence[str], *, clobber: bool) -> dict[str, str]:
+    """Where each artifact goes, once sure that it can."""
+    folder = Path(directory)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"'{directory}' is a file", remedy="name a directory with --output")
+    if not folder.parent.is_dir():
+        raise UsageError(
+            f"the folder '{folder.parent}' does not exist",
+            remedy=f"make it first: mkdir -p '{folder.parent}'",
+        )
+    paths = {name: str(folder / file) for name, file in FILES.items()}
+    if folder.is_dir():
+        check_outputs(list(paths.values()), inputs, clobber=clobber)
+    return paths
 
 
 def _check_label(inputs: Sequence[str], label: str, positive: str | None, context: Context) -> None:

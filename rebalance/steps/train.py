@@ -22,6 +22,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.features import (
     check_total,
     choose_features,
+    describe_features,
     tell_left_out,
     weights,
     whole,
@@ -52,6 +53,31 @@ class TrainResult:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """What the user said."""
+
+    label: str | None
+    positive: str | None
+    correction: str | None
+    drop: tuple[str, ...]
+    key: str | None
+    sample_weight: str | None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be done: what the user said, completed by what the design knows."""
+
+    label: str
+    positive: str | None
+    correction: str
+    drop: tuple[str, ...]
+    key: str | None
+    sample_weight: str | None
+    drawn: Drawn | None
+
+
+@dataclass(frozen=True)
 class _Loaded:
     """The training table in memory."""
 
@@ -59,6 +85,14 @@ class _Loaded:
     label: Label
     y_true: NDArray[np.bool_]
     sample_weight: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where a fit starts from: log odds that are the same for all rows, or the pilot's."""
+
+    log_odds: float
+    from_pilot: bool
 
 
 def train(
@@ -89,45 +123,13 @@ def train(
     check_outputs([output], [*inputs, *([design] if design else [])], clobber=clobber)
     learner = get_learner(model, settings)
     table = open_table(inputs)
-    drawn = _drawn(table, inputs, design, natural, correction)
-    if drawn is None:
-        if label is None:
-            raise UsageError(
-                "the label is not known", remedy="name its column with --label next to --natural"
-            )
-        correction = "none"
-    else:
-        label, positive = _agreed(drawn, label, positive)
-        correction = correction or "offset"
-        drop = [
-            *dict.fromkeys([*(name for name in drawn.design.drop if name in table.names), *drop])
-        ]
-        key = key or (drawn.design.key if drawn.design.key in table.names else None)
-        sample_weight = sample_weight or drawn.design.sample_weight
-    kinds = choose_features(
-        table, label, drop=drop, key=key, sample_weight=sample_weight, context=context
-    )
-    if drawn is not None and drawn.pilot is not None:
-        table.require_features(drawn.pilot.kinds, "the design's pilot")
-        if table.is_text:  # a CSV's types are decided anew; the pilot saw more of its rows
-            kinds |= {name: kind for name, kind in drawn.pilot.kinds.items() if name in kinds}
-    loaded = _load(
-        table,
-        label,
-        positive,
-        kinds=kinds,
-        drawn=drawn,
-        sample_weight=sample_weight,
-        context=context,
-    )
-    rows, constant, from_pilot = _training_rows(
-        loaded,
-        kinds,
-        drawn,
-        correction=correction,
-        from_baseline=learner.starts_from_baseline,
-        seed=settings.seed,
-    )
+    asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
+    found = _design(table, inputs, design)
+    task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
+    kinds = _features(table, task, context)
+    loaded = _load(table, task, kinds, context)
+    start = _start(loaded, task, learner.starts_from_baseline)
+    rows = _training_rows(loaded, task, kinds, start, settings.seed)
     with located(table.place):
         fitted = learner.fit(rows, settings)
     tell_left_out(fitted.left_out, context)
@@ -135,24 +137,21 @@ def train(
         label=loaded.label,
         learner=model,
         fitted=fitted,
-        correction=correction,
-        scale="sample" if correction == "posthoc" else "population",
-        starts_from_pilot=from_pilot,
-        constant_log_odds=constant,
-        drawn=drawn,
+        correction=task.correction,
+        scale="sample" if task.correction == "posthoc" else "population",
+        starts_from_pilot=start.from_pilot,
+        constant_log_odds=start.log_odds,
+        drawn=task.drawn,
         summary=fitted.summary(),
-        sample_weight=sample_weight,
+        sample_weight=task.sample_weight,
     )
     positives = int(loaded.y_true.sum())
     manifest = {
         "created_by": {"command": "train", "model": model, "natural": natural, **_given(settings)},
         "seed": settings.seed,
-        "features": {
-            name: {"kind": kind, "type": str(table.schema.field(name).type)}
-            for name, kind in kinds.items()
-        },
-        "drop": list(drop),
-        "key": key,
+        "features": describe_features(table, kinds),
+        "drop": list(task.drop),
+        "key": task.key,
         "counts": {"positives": positives, "negatives": len(rows) - positives},
         "made_from": table.digest,
     }
@@ -160,7 +159,7 @@ def train(
     return TrainResult(
         output=output,
         model=model,
-        correction=correction,
+        correction=task.correction,
         rows=len(rows),
         positives=positives,
         negatives=len(rows) - positives,
@@ -169,129 +168,153 @@ def train(
     )
 
 
-def _drawn(
-    table: Table, inputs: Sequence[str], design: str | None, natural: bool, correction: str | None
-) -> Drawn | None:
-    """The sample's design; None for a table that is the population itself."""
-    found = read_design_file(design) if design else None
-    if found is None and len(inputs) == 1:
-        found = read_design(inputs[0], table.metadata)
-    if natural:
-        if found is not None:
-            raise UsageError(
-                "the table is a sample, and --natural says that it is the population",
-                where=f"file '{table.title}'",
-                remedy="leave --natural out",
-            )
-        if correction is not None:
-            raise UsageError(
-                f"--correction {correction} has nothing to correct with --natural",
-                remedy="leave one of them out",
-            )
-        table.refuse_own_columns()
-        return None
+def _design(table: Table, inputs: Sequence[str], design: str | None) -> Drawn | None:
+    """The design given, or the one that goes with the table."""
+    if design is not None:
+        return read_design_file(design)
+    return read_design(inputs[0], table.metadata) if len(inputs) == 1 else None
+
+
+def _natural(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
+    """The table is the population: nothing to correct."""
+    if drawn is not None:
+        raise UsageError(
+            "the table is a sample, and --natural says that it is the population",
+            where=table.place,
+            remedy="leave --natural out",
+        )
+    if asked.correction is not None:
+        raise UsageError(
+            f"--correction {asked.correction} has nothing to correct with --natural",
+            remedy="leave one of them out",
+        )
+    table.refuse_own_columns()
+    if asked.label is None:
+        raise UsageError(
+            "the label is not known", remedy="name its column with --label next to --natural"
+        )
+    return _Task(
+        asked.label, asked.positive, "none", asked.drop, asked.key, asked.sample_weight, None
+    )
+
+
+def _sampled(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
+    """The table is a sample, and its design knows the label and what is no feature."""
     lost = [name for name in _SAMPLE_COLUMNS if name not in table.names]
-    if found is None or lost:
-        what = f"has no column '{lost[0]}'" if found is not None else "has no design"
+    if drawn is None or lost:
+        what = f"has no column '{lost[0]}'" if drawn is not None else "has no design"
         raise ArtifactError(
             f"the table {what}, so what it is a sample of is not known",
-            where=f"file '{table.title}'",
+            where=table.place,
             remedy="give a sample as 'rebalance sample' wrote it (with --design FILE where the "
             "design lies elsewhere), or --natural if the table is the population itself",
         )
-    return found
-
-
-def _agreed(drawn: Drawn, label: str | None, positive: str | None) -> tuple[str, str]:
-    known = drawn.design.label
+    design = drawn.design
+    known = design.label
     for given, value, option in (
-        (label, known.column, "--label"),
-        (positive, known.positive, "--positive"),
+        (asked.label, known.column, "--label"),
+        (asked.positive, known.positive, "--positive"),
     ):
         if given is not None and given != value:
             raise ArtifactError(
                 f"the sample was drawn for {option} {value}, not {given}",
                 remedy="draw a sample for this label",
             )
-    return known.column, known.positive
+    dropped = [name for name in design.drop if name in table.names]
+    return _Task(
+        label=known.column,
+        positive=known.positive,
+        correction=asked.correction or "offset",
+        drop=tuple(dict.fromkeys([*dropped, *asked.drop])),
+        key=asked.key or (design.key if design.key in table.names else None),
+        sample_weight=asked.sample_weight or design.sample_weight,
+        drawn=drawn,
+    )
 
 
-def _load(
-    table: Table,
-    label: str,
-    positive: str | None,
-    *,
-    kinds: Mapping[str, Kind],
-    drawn: Drawn | None,
-    sample_weight: str | None,
-    context: Context,
-) -> _Loaded:
+def _features(table: Table, task: _Task, context: Context) -> dict[str, Kind]:
+    """The learner's features; what the pilot needs is there, too."""
+    kinds = choose_features(
+        table,
+        task.label,
+        drop=task.drop,
+        key=task.key,
+        sample_weight=task.sample_weight,
+        context=context,
+    )
+    pilot = task.drawn.pilot if task.drawn else None
+    if pilot is not None:
+        table.require_features(pilot.kinds, "the design's pilot")
+        if table.is_text:  # a CSV's types are decided anew; the pilot saw more of its rows
+            kinds |= {name: kind for name, kind in pilot.kinds.items() if name in kinds}
+    return kinds
+
+
+def _load(table: Table, task: _Task, kinds: Mapping[str, Kind], context: Context) -> _Loaded:
     """Read the columns that training needs into memory."""
     needed = dict(kinds)
-    if drawn is not None and drawn.pilot is not None:
-        needed |= drawn.pilot.kinds
-    others = [label, *([sample_weight] if sample_weight else [])]
-    own = [name for name in _SAMPLE_COLUMNS if drawn is not None]
-    counter = LabelCounter(label)
+    if task.drawn is not None and task.drawn.pilot is not None:
+        needed |= task.drawn.pilot.kinds
+    if task.drawn is not None:
+        needed |= dict.fromkeys(_SAMPLE_COLUMNS, "number")
+    weighted = task.sample_weight
+    counter = LabelCounter(task.label)
     parts: list[pa.RecordBatch] = []
     labels: list[tuple[int, pa.Array]] = []
     weight: list[NDArray[np.float64]] = []
-    batches = table.batches([*others, *own, *needed])
-    for batch in context.track(batches, "reading", table.num_rows):
-        labels.append((batch.start, batch.column(label)))
+    wanted = [task.label, *([weighted] if weighted else []), *needed]
+    for batch in context.track(table.batches(wanted), "reading", table.num_rows):
+        labels.append((batch.start, batch.column(task.label)))
         with batch.located():
-            counter.add(batch.column(label), batch.start)
-            if sample_weight:
-                weight.append(weights(batch.column(sample_weight), sample_weight, batch.start))
+            counter.add(batch.column(task.label), batch.start)
+            if weighted:
+                weight.append(weights(batch.column(weighted), weighted, batch.start))
         arrays = [batch.feature(name, kind) for name, kind in needed.items()]
-        arrays += [batch.feature(name, "number") for name in own]
-        parts.append(pa.RecordBatch.from_arrays(arrays, names=[*needed, *own]))
+        parts.append(pa.RecordBatch.from_arrays(arrays, names=[*needed]))
     with located(table.place):
-        chosen = choose_label(
-            label, counter.counts, drawn.design.label.positive if drawn else positive
-        )
-        if drawn is not None:
-            chosen = drawn.design.label
-        elif positive is None:
-            context.note(f"'{chosen.positive}' is the positive value of '{label}'")
+        chosen = choose_label(task.label, counter.counts, task.positive)
+        if task.drawn is not None:
+            chosen = task.drawn.design.label
+        elif task.positive is None:
+            context.note(f"'{chosen.positive}' is the positive value of '{task.label}'")
         y_true = np.concatenate([is_positive(array, chosen, start) for start, array in labels])
         own_weight = np.concatenate(weight) if weight else None
-        if own_weight is not None and sample_weight is not None:
-            check_total(own_weight, y_true, sample_weight)
+        if own_weight is not None and weighted:
+            check_total(own_weight, y_true, weighted)
     return _Loaded(pa.Table.from_batches(parts), chosen, y_true, own_weight)
 
 
-def _training_rows(
-    loaded: _Loaded,
-    kinds: Mapping[str, Kind],
-    drawn: Drawn | None,
-    *,
-    correction: str,
-    from_baseline: bool,
-    seed: int,
-) -> tuple[TrainingRows, float, bool]:
-    """The rows with offset, weight and baseline; the constant baseline; whether it is the pilot's.
+def _start(loaded: _Loaded, task: _Task, from_baseline: bool) -> _Start:
+    """With the offset, trees start from the pilot and learn what it missed.
 
-    With the offset, trees start from l + logit of the pilot's probability and learn what the pilot
-    missed. Weighted and post-hoc fits know no offset and start from the
-    share of positives.
+    Weighted fits start from the population's share of positives; post-hoc fits, on the sample's
+    scale, and natural ones from the table's own.
     """
+    drawn = task.drawn
+    if drawn is None or task.correction == "posthoc":
+        positives = int(loaded.y_true.sum())
+        return _Start(float(np.log(positives / (len(loaded.y_true) - positives))), False)
+    piloted = from_baseline and task.correction == "offset" and drawn.pilot is not None
+    return _Start(drawn.design.population_log_odds, piloted)
+
+
+def _training_rows(
+    loaded: _Loaded, task: _Task, kinds: Mapping[str, Kind], start: _Start, seed: int
+) -> TrainingRows:
+    """The rows with their offset, baseline and weight."""
     columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
     count = len(loaded.y_true)
     shift = np.zeros(count)
     weight = loaded.sample_weight
-    here = float(np.log(loaded.y_true.sum() / (~loaded.y_true).sum()))
-    constant = drawn.design.population_log_odds if drawn and correction != "posthoc" else here
-    baseline = np.full(count, constant)
-    from_pilot = False
-    if drawn is not None and correction == "offset":
+    baseline = np.full(count, start.log_odds)
+    if task.correction == "offset":
         shift = columns["rb_offset"].to_numpy()
-        if from_baseline and drawn.pilot is not None:
-            baseline, from_pilot = drawn.pilot.log_odds(columns), True
-    if drawn is not None and correction == "weight":
+    if start.from_pilot and task.drawn is not None and task.drawn.pilot is not None:
+        baseline = task.drawn.pilot.log_odds(columns)
+    if task.correction == "weight":
         own = columns["rb_weight"].to_numpy()
         weight = own if weight is None else own * weight
-    rows = TrainingRows(
+    return TrainingRows(
         columns={name: columns[name] for name in kinds},
         kinds=kinds,
         y_true=loaded.y_true,
@@ -300,7 +323,6 @@ def _training_rows(
         sample_weight=weight,
         draws=uniforms(seed, Purpose.HOLD_OUT, 0, count),
     )
-    return rows, constant, from_pilot
 
 
 def _given(settings: Settings) -> dict[str, Any]:

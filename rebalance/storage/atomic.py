@@ -141,7 +141,7 @@ def _matching(given: str) -> list[Path]:
     """The files that an input names: itself, or what a pattern matches."""
     if Path(given).exists():
         return [Path(given)]
-    return [Path(name) for name in glob.glob(given, recursive=True)]
+    return [Path(name) for name in glob.glob(given, recursive=True)] or [Path(given)]
 
 
 def _is_same(source: Path, path: Path) -> bool:

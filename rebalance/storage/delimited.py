@@ -15,7 +15,16 @@ from typing import Any
 import pyarrow as pa
 
 from rebalance.errors import DataError
-from rebalance.storage.headers import NOT_UTF8, check_packed, line_of_record, read_header
+from rebalance.storage.headers import (
+    LONGEST_LINE,
+    NOT_CLOSED,
+    NOT_UTF8,
+    TOO_LONG,
+    check_packed,
+    check_quotes,
+    line_of_record,
+    read_header,
+)
 from rebalance.storage.schemas import check_names
 
 # Whole numbers with a leading zero or of more than 18 digits are codes or identifiers, not numbers.
@@ -66,6 +75,7 @@ class DelimitedFiles:
         for path in paths:
             check_packed(path, titles[path])
         self._names = first
+        self._parallel = True
         self.schema: pa.Schema = self._infer()
 
     def count(self) -> int:
@@ -87,8 +97,8 @@ class DelimitedFiles:
         fails the next type is.
         """
         names = range(len(self._names))
-        rows = f"(SELECT * FROM {self._read_csv(self._paths)} LIMIT {_FIRST_LOOK})"
-        _, filled, matches = self._fits(rows, {name: list(range(len(_TYPES))) for name in names})
+        every = {name: list(range(len(_TYPES))) for name in names}
+        _, filled, matches = self._fits(every, f"LIMIT {_FIRST_LOOK}")
         left = {
             name: [kind for kind, match in matches[name].items() if match == filled[name]]
             for name in names
@@ -96,7 +106,7 @@ class DelimitedFiles:
         decided: dict[int, pa.DataType] = {}
         while len(decided) < len(self._names):
             tried = {name: left[name][:1] for name in names if name not in decided}
-            count, filled, matches = self._fits(self._read_csv(self._paths), tried)
+            count, filled, matches = self._fits(tried)
             self._rows = count
             for name in tried:
                 if filled[name] == 0:
@@ -110,7 +120,7 @@ class DelimitedFiles:
         return pa.schema([pa.field(self._names[name], decided[name]) for name in names])
 
     def _fits(
-        self, rows: str, tried: Mapping[int, Sequence[int]]
+        self, tried: Mapping[int, Sequence[int]], limit: str = ""
     ) -> tuple[int, dict[int, int], dict[int, dict[int, int]]]:
         """Count rows, filled fields by column, and fields that fit each type tried."""
         asked: list[str] = ["count(*)"]
@@ -123,8 +133,7 @@ class DelimitedFiles:
                     test += f" AND TRY_CAST(c{name} AS {cast}) IS NOT NULL"
                 asked.append(f"count(*) FILTER ({test})")
         with self._errors(self._paths[0]):
-            found = _connect().execute(f"SELECT {', '.join(asked)} FROM {rows}").fetchone()
-        answers = iter(int(number) for number in found)
+            answers = iter(self._scan(", ".join(asked), limit))
         count = next(answers)
         filled: dict[int, int] = {}
         matches: dict[int, dict[int, int]] = {}
@@ -132,6 +141,25 @@ class DelimitedFiles:
             filled[name] = next(answers)
             matches[name] = {kind: next(answers) for kind in kinds}
         return count, filled, matches
+
+    def _scan(self, asked: str, limit: str) -> list[int]:
+        """Ask for numbers about the rows of all files."""
+        import duckdb
+
+        query = f"SELECT {asked} FROM (SELECT * FROM {self._read_csv(self._paths)} {limit})"
+        try:
+            return [int(number) for number in _connect().execute(query).fetchone()]
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error:
+            if not self._parallel:
+                raise
+            # A thread may have begun inside a long quoted field. One alone does not, but it takes
+            # no notice of a quote that is never closed, so that is looked for first.
+            for path in self._paths:
+                check_quotes(path, self._titles[path], self.delimiter)
+            self._parallel = False
+            return self._scan(asked, limit)
 
     def _read_csv(self, paths: Sequence[Path]) -> str:
         # A bracket around each sign that DuckDB would take for a pattern: [*] matches * alone.
@@ -142,8 +170,8 @@ class DelimitedFiles:
         return (
             f"read_csv([{listed}], auto_detect=false, header=true, delim={_quoted(self.delimiter)},"
             " quote='\"', escape='\"', strict_mode=true, null_padding=false, nullstr='',"
-            " allow_quoted_nulls=false, max_line_size=16777216, buffer_size=33554432,"
-            f" columns={{{columns}}})"
+            f" allow_quoted_nulls=false, max_line_size={LONGEST_LINE}, buffer_size=33554432,"
+            f" parallel={str(self._parallel).lower()}, columns={{{columns}}})"
         )
 
     def _errors(self, path: Path) -> _Translated:
@@ -190,8 +218,8 @@ def _meaning(text: str) -> tuple[str, str]:
         )
     known = {
         "Invalid unicode": NOT_UTF8,
-        "Value with unterminated quote": ("a quoted field is not closed", 'close it with a "'),
-        "Maximum line size": ("the line is longer than 16 MiB", "look for an unclosed quote"),
+        "Value with unterminated quote": NOT_CLOSED,
+        "Maximum line size": TOO_LONG,
         "Invalid Input Error: The CSV Parser state machine": (
             "the lines end in two ways (LF and CRLF), or a quote is out of place",
             r"make the ends alike: sed 's/\r$//' OLD.csv > NEW.csv",

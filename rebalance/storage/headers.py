@@ -15,6 +15,10 @@ import pyarrow as pa
 from rebalance.errors import DataError
 
 NOT_UTF8 = ("the text is not UTF-8", "convert it first: iconv -f LATIN1 -t UTF-8 OLD.csv > NEW.csv")
+NOT_CLOSED = ("a quoted field is not closed", 'close it with a "')
+TOO_LONG = ("the line is longer than 16 MiB", "look for an unclosed quote")
+LONGEST_LINE = 1 << 24
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _LONGEST = 1 << 20
 _DAMAGE = (OSError, EOFError, zlib.error, pa.ArrowException)
 
@@ -41,6 +45,12 @@ def read_header(path: Path, title: str, delimiter: str | None) -> tuple[list[str
             "the first line is blank where a header must be",
             where=where,
             remedy="start the file with the columns' names",
+        )
+    if len(set(_LINE_BREAK.findall(head))) > 1:  # DuckDB would lose the rows
+        raise DataError(
+            "a column's name holds another kind of line break than the lines end in",
+            where=where,
+            remedy="take the line break out of the name",
         )
     if delimiter is None:
         unquoted = re.sub(r'"[^"]*"', "", head)
@@ -70,6 +80,27 @@ def check_packed(path: Path, title: str) -> None:
         raise
     except _DAMAGE as exc:
         raise _damaged(title, exc) from exc
+
+
+def check_quotes(path: Path, title: str, delimiter: str) -> None:
+    """Read a whole file for nothing but its quotes: one that is never closed would hide rows.
+
+    Raises
+    ------
+    DataError : a quoted field is not closed, or text follows where it is.
+    """
+    line = 1
+    before = csv.field_size_limit(LONGEST_LINE)
+    try:
+        with open_text(path) as stream:
+            reader = csv.reader(stream, delimiter=delimiter, strict=True)
+            for _ in reader:
+                line = reader.line_num + 1
+    except csv.Error as exc:
+        what, remedy = TOO_LONG if "limit" in str(exc) else NOT_CLOSED
+        raise DataError(what, where=f"file '{title}', line {line}", remedy=remedy) from exc
+    finally:
+        csv.field_size_limit(before)
 
 
 def line_of_record(path: Path, record: int) -> int:

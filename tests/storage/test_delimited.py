@@ -165,6 +165,9 @@ def test_line_ends_and_quotes(table, end):
         ('a\n1\n""\n', {"a": ["1", ""]}),
         ("Age,age,AGE\n1,2,3\n", {"Age": ["1"], "age": ["2"], "AGE": ["3"]}),
         ('"a\nb","c ""d"""\n1,2\n', {"a\nb": ["1"], 'c "d"': ["2"]}),
+        ('"a\r\nb",c\r\n1,2\r\n', {"a\r\nb": ["1"], "c": ["2"]}),
+        ('a,b\n"x\r\ny",1\n', {"a": ["x\r\ny"], "b": ["1"]}),
+        ('a,b\r\n"x\ny",1\r\n', {"a": ["x\ny"], "b": ["1"]}),
         ("c1,c0\n1,2\n", {"c1": ["1"], "c0": ["2"]}),
         ("größe,日本\nü,値\n", {"größe": ["ü"], "日本": ["値"]}),
         ("a,b\n#1,x\\y\n", {"a": ["#1"], "b": ["x\\y"]}),
@@ -262,6 +265,8 @@ FILL = "1,x\n" * 200
         ("\n", ["first line is blank", "line 1"]),
         ("\n\na,b\n1,2\n", ["first line is blank", "line 1"]),
         ('"a,b\n1,2\n', ["header cannot be read", "line 1"]),
+        ('"a\nb",c\r\n1,2\r\n', ["another kind of line break", "line 1"]),
+        ('"a\rb",c\n1,2\n', ["another kind of line break", "line 1"]),
         # The data's own words are not taken for DuckDB's.
         ("a,b\n1,interrupt\n1,interrupt,unicode\n", ["more fields", "line 3"]),
         ('a,b\n1,"utf-8 unicode interrupt\n', ["quoted field is not closed", "line 2"]),
@@ -280,6 +285,15 @@ def test_a_telling_file_name_misleads_nobody(table):
 def test_the_line_is_right_far_into_a_file(table):
     message = refused(table, "a,b\n" + '1,"x\ny"\n' * 100_000 + "1,a,b\n" + "1,x\n" * 10)
     assert "line 200002" in message
+
+
+def test_long_quoted_fields_that_look_like_rows(table):
+    """DuckDB's threads begin in the middle of them, and one of them is told that all is wrong."""
+    row = '7,"' + "1,2\n" * 3_500_000 + '"\n' + "8,x\n" * 10
+    opened = table("a,b\n" + row * 2)
+    assert opened.num_rows == 22
+    found = pa.concat_arrays(batch.column("a") for batch in opened.batches(["a"]))
+    assert found.to_pylist() == [7, *[8] * 10] * 2
 
 
 def test_a_line_too_long(table):
