@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint format docs bench clean
+.PHONY: demo test check lint format docs bench lowest clean
 
 demo: $(READY)  ## flights: everything against 5% of the negatives, in one table
 	@$(BIN)/python -m tests.benchmarks.demo
@@ -31,14 +32,22 @@ bench: $(READY)  ## five splits of flights, measured into the README
 	@$(BIN)/python -m tests.benchmarks.demo --write
 	@$(BIN)/python -m tests.benchmarks.flights --write
 
+# The reference is laid out by the newest Click; all else must hold with the lowest versions, too.
+lowest:  ## the tests with the lowest versions that pyproject.toml admits
+	@test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest
+	@$(VENV)-lowest/bin/python -m pip install $(QUIET) --upgrade 'pip>=25.1'
+	@$(VENV)-lowest/bin/python -m pip install $(QUIET) --constraint .ci/lowest.txt --group dev --editable .
+	@$(VENV)-lowest/bin/python -m pytest -q -n auto \
+		--deselect tests/test_docs.py::test_the_command_reference_is_what_the_commands_say
+
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "no virtual environment: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
+	@$(BIN)/python -m pip install $(QUIET) --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install $(QUIET) --group dev --editable .
 	@touch $@
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -141,7 +141,7 @@ def run(
         plot=paths["curves"],
         context=context,
     )
-    steps = {
+    steps: dict[str, Any] = {
         "split": parts,
         "pilot": piloted,
         "sample": sampled,

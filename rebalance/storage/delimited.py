@@ -7,6 +7,7 @@ ones.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -191,10 +192,12 @@ class _Translated:
     def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> None:
         import duckdb
 
+        if isinstance(exc, duckdb.InterruptException) or (
+            isinstance(exc, RuntimeError) and str(exc) == "Query interrupted"
+        ):
+            raise KeyboardInterrupt from exc
         if not isinstance(exc, duckdb.Error | pa.ArrowException | OSError):
             return
-        if isinstance(exc, duckdb.InterruptException):
-            raise KeyboardInterrupt from exc
         text = str(exc)
         named = re.findall(r"^  file = (.*)$", text, re.MULTILINE)
         path = Path(named[-1]) if named else self._path
@@ -233,6 +236,11 @@ def _meaning(text: str) -> tuple[str, str]:
 
 
 def _connect() -> Any:
+    return _database().cursor()
+
+
+@functools.cache
+def _database() -> Any:
     import duckdb
 
     return duckdb.connect(
