@@ -123,7 +123,7 @@ def learner(command: F) -> F:
     """The learner and its settings."""
     for decorate in (
         click.option(
-            "--leaves", type=click.IntRange(2), metavar="N", help="gbm: leaves of a tree."
+            "--leaves", type=click.IntRange(2, 100_000), metavar="N", help="gbm: leaves of a tree."
         ),
         click.option(
             "--learning-rate",
@@ -133,7 +133,7 @@ def learner(command: F) -> F:
         ),
         click.option(
             "--rounds",
-            type=click.IntRange(1),
+            type=click.IntRange(1, 100_000),
             metavar="N",
             help="gbm: number of rounds.  [default: found on held-out rows]",
         ),

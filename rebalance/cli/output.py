@@ -27,6 +27,10 @@ class Console(Context):
 
     def __init__(self, *, as_json: bool, quiet: bool, threads: int | None) -> None:
         super().__init__(threads=threads)
+        if threads is not None:
+            from rebalance.storage.inputs import use_threads
+
+            use_threads(threads)
         self.as_json = as_json
         self.quiet = quiet
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -103,7 +104,7 @@ def _shown(result: Split) -> Table:
     from rich.table import Table
 
     by = result.by if result.column is None else f"{result.by} '{result.column}'"
-    lines: dict[str, list[str]] = {"file": [part.output for part in result.parts]}
+    lines: dict[str, list[str]] = {"file": [Path(part.output).name for part in result.parts]}
     lines["rows"] = [f"{part.rows:,}" for part in result.parts]
     lines["share of rows"] = [f"{part.share:.2%}" for part in result.parts]
     if result.positive is not None:

@@ -267,7 +267,8 @@ def cut_times(times: NDArray[Any], shares: Shares, column: str) -> TimeCuts:
     latest = _cut(times, count - test, lowest, count)
     if latest is None:
         raise DataError(
-            f"there are only {len(np.unique(times))} different times for {len(shares.parts)} parts",
+            f"there are too few different times, {len(np.unique(times))}, for "
+            f"{len(shares.parts)} parts",
             where=f"column '{column}'",
             remedy="name a finer time with --time, or split by row",
         )

@@ -17,7 +17,8 @@ from rebalance.steps.artifacts import Drawn, read_design, read_design_file
 from rebalance.steps.context import Context
 from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY
 from rebalance.storage.atomic import check_outputs
-from rebalance.storage.tables import Batch, Table, open_table
+from rebalance.storage.inputs import open_table
+from rebalance.storage.tables import Batch, Table
 from rebalance.storage.writers import output_format, table_writer
 
 Floats = NDArray[np.float64]

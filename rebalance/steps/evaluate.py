@@ -24,7 +24,8 @@ from rebalance.steps.context import Context
 from rebalance.steps.features import check_total, weights
 from rebalance.steps.predict import LABEL_KEY, PROBABILITY
 from rebalance.storage.atomic import check_outputs, write_bytes
-from rebalance.storage.tables import Batch, Table, located, open_table
+from rebalance.storage.inputs import open_table
+from rebalance.storage.tables import Batch, Table, located
 
 Figures = Mapping[str, Mapping[str, float]]
 

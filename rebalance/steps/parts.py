@@ -114,7 +114,7 @@ def by_row(task: Task) -> tuple[Classes, Allot]:
     draws = DrawCounts()
     classes = count_classes(task, draws)
     for value, count in classes.merged(classes.counts).items():
-        _refuse_lack(task, count, f"the class '{value}' has {count:,} rows", task.column)
+        _refuse_lack(task, count, f"the class '{value}' has {_counted(count, 'row')}", task.column)
     cuts = RankCuts(draws, [task.shares.sizes(count) for count in classes.counts.values()])
     for batch in task.batches([task.column], "ranking"):
         cuts.collect(classes.codes(batch), task.draws(batch), batch.start)
@@ -139,7 +139,7 @@ def by_key(task: Task, key: str) -> tuple[Classes, Allot]:
         rare.update(texts[found])
     gaps.refuse("key", key, "--key")
     kind = "the positive class" if classes.label is not None else "a class other than the commonest"
-    _refuse_lack(task, len(rare), f"{len(rare):,} keys have {kind}", key)
+    _refuse_lack(task, len(rare), f"{kind} has {_counted(len(rare), 'key')}", key)
     names = sorted(rare)
     drawn = key_uniforms(task.seed, Purpose.SPLIT, np.array(names, dtype=np.object_))
     allotted = allot_keys(names, drawn, task.shares)
@@ -195,10 +195,14 @@ class _Gaps:
         """Raise where there are any."""
         if self.count:
             raise DataError(
-                f"the {what} is missing in {self.count:,} rows",
+                f"the {what} is missing in {_counted(self.count, 'row')}",
                 where=f"column '{column}', first in row {self.first} (counting from 0)",
                 remedy=f"fill it in, leave those rows out, or name another column with {option}",
             )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _refuse_lack(task: Task, count: int, what: str, column: str) -> None:

@@ -37,7 +37,8 @@ from rebalance.steps.features import (
     whole,
 )
 from rebalance.storage.atomic import check_outputs, write_bytes
-from rebalance.storage.tables import Table, located, open_table
+from rebalance.storage.inputs import open_table
+from rebalance.storage.tables import Table, located
 
 FOLDS = 5
 DEFAULT_SIZE = 5000

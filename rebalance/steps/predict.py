@@ -15,7 +15,8 @@ from rebalance.errors import DataError, UsageError
 from rebalance.steps.artifacts import Model, read_model
 from rebalance.steps.context import Context
 from rebalance.storage.atomic import check_outputs
-from rebalance.storage.tables import Batch, Table, open_table
+from rebalance.storage.inputs import open_table
+from rebalance.storage.tables import Batch, Table
 from rebalance.storage.writers import output_format, table_writer
 
 PROBABILITY = "rb_probability"

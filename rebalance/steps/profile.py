@@ -19,8 +19,9 @@ from rebalance.core.situation import Advice, Situation
 from rebalance.core.suspicions import MIN_LEAK_ROWS, Remark, Trials, Word, is_constant, suspicions
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
+from rebalance.storage.inputs import open_table
 from rebalance.storage.statistics import DRAW_ROWS, Gathered, Summary, gather
-from rebalance.storage.tables import OWN_PREFIX, Table, open_table
+from rebalance.storage.tables import OWN_PREFIX, Table
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
 from rebalance.steps.train import TrainResult, train
 from rebalance.storage.atomic import check_outputs, write_bytes
-from rebalance.storage.tables import located, open_table
+from rebalance.storage.inputs import open_table
+from rebalance.storage.tables import located
 
 DEFAULT_RATIO = 5.0
 REPORT_FORMAT = 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from rebalance.samplers import Sampler, get_sampler
 from rebalance.steps.artifacts import DESIGN_KEY, Drawn, Pilot, design_sidecar, read_pilot
 from rebalance.steps.context import Context
 from rebalance.storage.atomic import check_outputs, write_bytes
-from rebalance.storage.tables import Table, located, open_table
-from rebalance.storage.writers import Writer, output_format, table_writer
+from rebalance.storage.inputs import open_table
+from rebalance.storage.tables import Table, located
+from rebalance.storage.writers import output_format, table_writers
 
 FLOOR_SHARE = 0.1
 
@@ -247,7 +247,8 @@ def _keep(
     """Second pass: keep a row when its draw is below its inclusion probability, and write it."""
     design = drawn.design
     tally = _Tally()
-    with _writers(output, probabilities) as (kept_rows, all_rows):
+    outputs = [output, *([probabilities] if probabilities else [])]
+    with table_writers(outputs) as (kept_rows, *others):
         for batch in context.track(table.batches(), "sampling", table.num_rows):
             with batch.located():
                 y_true = is_positive(batch.column(design.label.column), design.label, batch.start)
@@ -267,7 +268,7 @@ def _keep(
                 "rb_offset": pa.array(shift[keep]),
             }
             kept_rows.write(batch.filter(pa.array(keep)), extra)
-            if all_rows is not None:
+            for all_rows in others:
                 every = {
                     "rb_row": pa.array(rows),
                     "score": pa.array(np.exp(log_score)),
@@ -277,11 +278,3 @@ def _keep(
                 all_rows.write(None, every)
         kept_rows.describe({DESIGN_KEY.decode(): drawn.to_json()})
     return tally
-
-
-@contextmanager
-def _writers(output: str, probabilities: str | None) -> Iterator[tuple[Writer, Writer | None]]:
-    with ExitStack() as stack:
-        kept = stack.enter_context(table_writer(output))
-        every = stack.enter_context(table_writer(probabilities)) if probabilities else None
-        yield kept, every

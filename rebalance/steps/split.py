@@ -18,7 +18,8 @@ from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.steps.parts import Allot, Classes, Task, by_key, by_row, by_time
 from rebalance.storage.atomic import check_outputs
-from rebalance.storage.tables import Table, open_table
+from rebalance.storage.inputs import open_table
+from rebalance.storage.tables import Table
 from rebalance.storage.writers import output_format, table_writers
 
 _KEYS = 1 << 16  # so many different keys of a part are counted exactly
@@ -97,14 +98,7 @@ def split(
     for output in outputs:
         output_format(output)
     table = open_table(inputs)
-    table.require(label, "--label")
-    _check_column(table, label, key, "--key")
-    _check_column(table, label, time, "--time")
-    if "rb_pi" in table.names:
-        context.note(
-            "the table is a sample: its parts have the sample's share of positives, "
-            "not the population's"
-        )
+    _check_columns(table, label, key, time)
     task = Task(table, shares, label, positive, seed, context)
     if key is not None:
         classes, allot = by_key(task, key)
@@ -112,14 +106,16 @@ def split(
         classes, allot = by_time(task, time)
     else:
         classes, allot = by_row(task)
+    if "rb_pi" in table.names:
+        context.note("the table is a sample: its share of positives is not the population's")
     tallies = _write(task, classes, allot, outputs, key=key, time=time)
     total = sum(tally.rows for tally in tallies)
-    if key is not None or time is not None:
-        _tell_shares(task, tallies, "keys" if key is not None else "rows of one time")
+    by = "key" if key is not None else "time" if time is not None else "row"
+    _tell_shares(task, tallies, by)
     return Split(
         label=label,
         positive=classes.label.positive if classes.label is not None else None,
-        by="key" if key is not None else "time" if time is not None else "row",
+        by=by,
         column=key if key is not None else time,
         seed=None if time is not None else seed,
         rows=total,
@@ -131,6 +127,7 @@ def split(
 
 
 def _shares(outputs: Sequence[str], test: float, validation: float | None) -> Shares:
+    """The shares asked for, when the outputs fit them."""
     if len(outputs) not in (2, 3):
         raise UsageError(
             f"{len(outputs)} output{'s' * (len(outputs) != 1)} named where two or three are needed",
@@ -149,12 +146,13 @@ def _shares(outputs: Sequence[str], test: float, validation: float | None) -> Sh
     return Shares(test, validation)
 
 
-def _check_column(table: Table, label: str, name: str | None, option: str) -> None:
-    if name is None:
-        return
-    table.require(name, option)
-    if name == label:
-        raise UsageError(f"{option} names the label '{label}'", remedy="name another column")
+def _check_columns(table: Table, label: str, key: str | None, time: str | None) -> None:
+    table.require(label, "--label")
+    for option, name in (("--key", key), ("--time", time)):
+        if name is not None:
+            table.require(name, option)
+        if name == label:
+            raise UsageError(f"{option} names the label '{label}'", remedy="name another column")
 
 
 @dataclass
@@ -204,8 +202,11 @@ def _clock(time: pa.Scalar) -> str:
     return re.sub(r"\.0+(?=$|Z)", "", time.cast(pa.string()).as_py())
 
 
-def _tell_shares(task: Task, tallies: Sequence[_Tally], kept_whole: str) -> None:
-    """Say where a share is not the one asked for."""
+def _tell_shares(task: Task, tallies: Sequence[_Tally], by: str) -> None:
+    """Say where a share is not the one asked for; by row only rounding makes a difference."""
+    if by == "row":
+        return
+    kept_whole = "keys" if by == "key" else "rows of one time"
     total = sum(tally.rows for tally in tallies)
     asked = (task.shares.test, task.shares.validation)
     for name, share, tally in zip(task.shares.parts[1:], asked, tallies[1:], strict=False):

@@ -28,7 +28,8 @@ from rebalance.steps.features import (
     whole,
 )
 from rebalance.storage.atomic import check_outputs, write_bytes
-from rebalance.storage.tables import Table, located, open_table
+from rebalance.storage.inputs import open_table
+from rebalance.storage.tables import Table, located
 
 CORRECTIONS = ("offset", "weight", "posthoc")
 _SAMPLE_COLUMNS = ("rb_weight", "rb_offset")

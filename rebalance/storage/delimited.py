@@ -236,7 +236,9 @@ def _meaning(text: str) -> tuple[str, str]:
 
 
 def _connect() -> Any:
-    return _database().cursor()
+    database = _database()
+    database.execute(f"SET threads = {pa.cpu_count()}")
+    return database.cursor()
 
 
 @functools.cache

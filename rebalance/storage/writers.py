@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from rebalance.errors import DataError, UsageError
 from rebalance.storage.atomic import cannot_write, replaced_together
-from rebalance.storage.tables import Batch, file_format
+from rebalance.storage.inputs import file_format
+from rebalance.storage.tables import Batch
 
 # Every sign that a reader may take for a delimiter, and a byte order mark, which it would drop.
 _NEEDS_QUOTES = '[,;|"\r\n\t\ufeff]|^$'
@@ -184,8 +185,10 @@ class _CsvWriter:
                 self._stream.close()
 
     def _send(self, lines: Sequence[str]) -> None:
+        left = memoryview("".join(f"{line}\n" for line in lines).encode())
         with _about(self._output):
-            self._stream.write("".join(f"{line}\n" for line in lines).encode())
+            while left:  # an unbuffered standard output may take a part only
+                left = left[self._stream.write(left) or 0 :]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from rebalance.steps.artifacts import read_pilot
 from rebalance.storage.artifacts import read_artifact
-from rebalance.storage.tables import open_table
+from rebalance.storage.inputs import open_table
 from tests.conftest import INTERCEPT, SLOPES, Invoke, Simulated
 
 

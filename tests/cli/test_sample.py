@@ -14,7 +14,7 @@ import pytest
 
 from rebalance.steps.artifacts import read_design, read_pilot
 from rebalance.storage import tables
-from rebalance.storage.tables import open_table
+from rebalance.storage.inputs import open_table
 from tests.conftest import Invoke, Simulated
 
 

@@ -266,7 +266,7 @@ def test_cuts_are_as_near_as_different_times_allow(times, test, validation):
     shares = Shares(test, validation)
     wanted = len(shares.parts)
     if len(set(times)) < wanted:
-        with pytest.raises(DataError, match=r"only \d different times for .*'t'"):
+        with pytest.raises(DataError, match=r"too few different times, \d, for .*'t'"):
             cut_times(np.array(times), shares, "t")
         return
     parts = cut_times(np.array(times), shares, "t").parts(np.array(times))

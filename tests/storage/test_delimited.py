@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from rebalance.errors import DataError
-from rebalance.storage.tables import open_table
+from rebalance.storage.inputs import open_table
 
 NAN, INF = float("nan"), float("inf")
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rebalance.errors import DataError
-from rebalance.storage.tables import open_table
+from rebalance.storage.inputs import open_table
 from rebalance.storage.writers import table_writer
 
 TYPES = {

@@ -12,8 +12,8 @@ import pytest
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.errors import DataError
 from rebalance.storage import statistics
+from rebalance.storage.inputs import open_table
 from rebalance.storage.statistics import ColumnStatistics, gather, plain
-from rebalance.storage.tables import open_table
 
 
 def summary(array, size=2):

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rebalance.errors import DataError, UsageError
-from rebalance.storage.tables import Batch, file_format, open_table
+from rebalance.storage.inputs import file_format, open_table
+from rebalance.storage.tables import Batch
 
 
 def rows(table, columns=None, **how):
@@ -229,13 +230,13 @@ def test_unknown_formats(name):
 COUNT = """
 import sys
 from pathlib import Path
-from rebalance.storage import tables
+from rebalance.storage import inputs
 from rebalance.errors import RebalanceError
 folders = []
-make = tables.tempfile.mkdtemp
-tables.tempfile.mkdtemp = lambda **how: folders.append(make(**how)) or folders[-1]
+make = inputs.tempfile.mkdtemp
+inputs.tempfile.mkdtemp = lambda **how: folders.append(make(**how)) or folders[-1]
 try:
-    table = tables.open_table(["-"])
+    table = inputs.open_table(["-"])
     found = [batch.column("n").to_pylist() for _ in range(2) for batch in table.batches()]
     print(found, table.title, len(folders), Path(folders[0]).is_dir())
     del table

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rebalance.errors import DataError, UsageError
-from rebalance.storage.tables import open_table
+from rebalance.storage.inputs import open_table
 from rebalance.storage.writers import output_format, table_writer, table_writers
 
 
@@ -241,6 +241,21 @@ def test_standard_output(capfdbinary):
     with table_writer("-") as writer:
         writer.write(None, {"a": pa.array([1, None]), "b": pa.array(["x,y", None])})
     assert capfdbinary.readouterr().out == b'a,b\n1,"x,y"\n,\n'
+
+
+def test_an_unbuffered_standard_output_that_takes_a_part_at_a_time(monkeypatch):
+    """As `python -u` has it, and PYTHONUNBUFFERED: a raw stream may write less than it is given."""
+    taken = bytearray()
+
+    class Raw(io.RawIOBase):
+        def write(self, data):
+            taken.extend(bytes(data)[:7])
+            return min(len(data), 7)
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Raw(), write_through=True))
+    with table_writer("-") as writer:
+        writer.write(None, {"n": pa.array(range(1_000))})
+    assert taken.decode() == "n\n" + "".join(f"{n}\n" for n in range(1_000))
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
