@@ -20,22 +20,19 @@ def reference() -> str:
         "Exit codes: 0 done; 1 a check that was asked for failed; 2 usage; 3 data; 4 artifact; 5 "
         "fit; 130 interrupted.\n"
     ]
-    root = context(cli, "rebalance")
-    for name in ("", *cli.list_commands(root)):
-        command = cli.commands[name] if name else cli
-        title = f"rebalance {name}".strip()
-        shown = context(command, title).command.get_help(context(command, title))
+    settings = cli.context_settings | {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    root = click.Context(cli, info_name="rebalance", **settings)
+    pages = {"rebalance": cli.get_help(root)}
+    for name, command in cli.commands.items():
+        page = click.Context(command, info_name=name, parent=root)
+        pages[f"rebalance {name}"] = command.get_help(page)
+    for title, shown in pages.items():
         parts.append(f"\n## {title}\n\n```text\n{shown}\n```\n")
     return "".join(parts)
-
-
-def context(command: click.Command, title: str) -> click.Context:
-    """A context of fixed width, so that the terminal changes nothing."""
-    return click.Context(command, info_name=title, terminal_width=WIDTH, max_content_width=WIDTH)
 
 
 if __name__ == "__main__":
     if "--write" in sys.argv:
         PATH.write_text(reference())
     else:
-        print(reference())
+        sys.stdout.write(reference())

@@ -39,7 +39,7 @@ def parse_prior(
 @click.option("--offset", metavar="COLUMN", help="A column with log pi_1 - log pi_0.")
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.Number(0, 1, min_open=True),
     metavar="R",
     help="The share of negatives that was kept.",
 )

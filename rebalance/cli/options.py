@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,25 @@ if TYPE_CHECKING:
     from rebalance.core.design import Budget
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A number in a range; NaN and infinity, which pass click's, are refused."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number.
+
+        Raises
+        ------
+        click.BadParameter : not a number, not finite, or not in the range.
+        """
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return found
+
 
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 label = click.option("-l", "--label", metavar="COLUMN", required=True, help="The label's column.")
@@ -82,13 +102,13 @@ def budget(command: F) -> F:
         ),
         click.option(
             "--ratio",
-            type=click.FloatRange(0, min_open=True),
+            type=Number(0, min_open=True),
             metavar="K",
             help="Negatives kept per positive.",
         ),
         click.option(
             "--rate",
-            type=click.FloatRange(0, 1, min_open=True),
+            type=Number(0, 1, min_open=True),
             metavar="R",
             help="Share of the negatives kept.",
         ),
@@ -123,11 +143,11 @@ def learner(command: F) -> F:
     """The learner and its settings."""
     for decorate in (
         click.option(
-            "--leaves", type=click.IntRange(2, 100_000), metavar="N", help="gbm: leaves of a tree."
+            "--leaves", type=click.IntRange(2, 131_072), metavar="N", help="gbm: leaves of a tree."
         ),
         click.option(
             "--learning-rate",
-            type=click.FloatRange(0, 1, min_open=True),
+            type=Number(0, 1, min_open=True),
             metavar="X",
             help="gbm: step of a round.",
         ),
@@ -139,7 +159,7 @@ def learner(command: F) -> F:
         ),
         click.option(
             "--l2",
-            type=click.FloatRange(0),
+            type=Number(0),
             metavar="X",
             help="logistic: penalty X/2 per squared slope of a standardised feature.  "
             "[default: 0.01]",

@@ -22,7 +22,7 @@ from rebalance.cli.output import Console, facts
 @options.budget
 @click.option(
     "--test",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=options.Number(0, 1, min_open=True, max_open=True),
     default=0.2,
     show_default=True,
     metavar="SHARE",

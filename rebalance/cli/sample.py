@@ -24,17 +24,15 @@ from rebalance.cli.output import Console, facts
 @options.budget
 @click.option(
     "--floor",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.Number(0, 1, min_open=True),
     metavar="P",
     help="Least probability to keep a negative.  [default: a tenth of the rate]",
 )
 @click.option(
     "--mix",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
+    type=options.Number(0, 1),
     metavar="A",
-    help="Share of the budget that is drawn uniformly.",
+    help="Share of the budget that is drawn uniformly.  [default: 0]",
 )
 @click.option(
     "--probabilities",
@@ -60,7 +58,7 @@ def sample(
     ratio: float | None,
     rows: int | None,
     floor: float | None,
-    mix: float,
+    mix: float | None,
     probabilities: str | None,
     design: str | None,
     seed: int,

@@ -9,7 +9,7 @@ matrix product may round differently for another batch shape.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,11 +58,16 @@ class Numeric:
 
 @dataclass(frozen=True)
 class Coded:
-    """A level, or a part of a time: codes 0..L-1, then L for other values and L + 1 for missing."""
+    """A level, or a part of a time: codes 0..L-1, then L for other values and L + 1 for missing.
+
+    `shares` are those of codes 0..L-1 in the training rows: a value without a place of its own,
+    where training had no other or no missing ones, stands at their mean in z.
+    """
 
     feature: str
     part: str
     levels: tuple[str, ...]
+    shares: tuple[float, ...]
     other: bool
     missing: bool
 
@@ -88,12 +93,19 @@ class Coded:
             angle = 2 * np.pi * np.arange(count) / count
             rows = np.zeros((count + 2, 3))
             rows[:count, 0], rows[:count, 1] = np.sin(angle), np.cos(angle)
-            rows[count + 1, 2] = 1.0
+            rows[count:, :2] = np.asarray(self.shares) @ rows[:count, :2]
+            if self.missing:
+                rows[count + 1] = 0.0, 0.0, 1.0
             return rows if self.missing else rows[:, :2]
         present = list(range(count))
         present += [count] if self.other else []
         present += [count + 1] if self.missing else []
-        return np.eye(count + 2)[:, present[1:]]
+        rows = np.eye(count + 2)
+        for code, placed in ((count, self.other), (count + 1, self.missing)):
+            if not placed:
+                rows[code, :count] = self.shares
+                rows[code, code] = 0.0
+        return rows[:, present[1:]]
 
     def expand(self, codes: Codes) -> Floats:
         """Columns of z, shape (n, columns)."""
@@ -111,6 +123,7 @@ class Encoder:
     kinds: dict[str, Kind]
     terms: tuple[Numeric | Coded, ...]
     left_out: dict[str, str]
+    widths: dict[str, int]
 
     @property
     def names(self) -> list[str]:
@@ -134,14 +147,26 @@ class Encoder:
         return np.hstack(parts) if parts else np.zeros((rows, 0))
 
     def trees(self, columns: Columns) -> Floats:
-        """One column a term, shape (n, terms); missing is NaN, another level is code L."""
+        """One column a term, shape (n, terms); missing is NaN, another level is code L.
+
+        Trees take NaN for 0 where training had none missing: there a missing number stands at the
+        mean, and a part of a time at the most frequent.
+        """
+        placed = {term.feature for term in self.terms if term.missing}
         values = self._values(columns)
         rows = len(next(iter(columns.values()))) if columns else 0
         matrix = np.empty((rows, len(self.terms)))
         for at, term in enumerate(self.terms):
             matrix[:, at] = values[at]
-            if isinstance(term, Coded):
-                matrix[values[at] == len(term.levels) + 1, at] = np.nan
+            stands_at = np.nan
+            if isinstance(term, Numeric):
+                absent = np.isnan(values[at])
+                stands_at = term.mean if term.feature not in placed else np.nan
+            else:
+                absent = values[at] == len(term.levels) + 1
+                if term.feature not in placed and term.part in _PERIODS:
+                    stands_at = float(np.argmax(term.shares))
+            matrix[absent, at] = stands_at
         return matrix
 
     def score(self, columns: Columns, intercept: float, slopes: Floats) -> Floats:
@@ -157,19 +182,29 @@ class Encoder:
         return score
 
     def surprises(self, columns: Columns) -> dict[str, int]:
-        """Missing values by column, where the training rows had none and z has no place."""
+        """Values by column for which training left no place: missing, or of a level not seen."""
         found: dict[str, int] = {}
-        for term in self.terms:
-            if not term.missing and term.feature in columns:
-                absent = pc.sum(pc.is_null(columns[term.feature], nan_is_null=True)).as_py()
-                if absent:
-                    found[term.feature] = absent
+        placed = {term.feature for term in self.terms if term.missing}
+        for term in {term.feature: term for term in self.terms}.values():
+            array = columns[term.feature]
+            count = 0
+            if term.feature not in placed:
+                count += pc.sum(pc.is_null(array, nan_is_null=True)).as_py() or 0
+            if isinstance(term, Coded) and term.part == "level" and not term.other:
+                count += int((_codes(array, term) == len(term.levels)).sum())
+            if count:
+                found[term.feature] = count
         return found
 
     def to_document(self) -> dict[str, Any]:
         """The encoder as JSON."""
         terms = [{"type": type(term).__name__.lower(), **asdict(term)} for term in self.terms]
-        return {"kinds": self.kinds, "terms": terms, "left_out": self.left_out}
+        return {
+            "kinds": self.kinds,
+            "terms": terms,
+            "left_out": self.left_out,
+            "widths": self.widths,
+        }
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Encoder:
@@ -180,8 +215,9 @@ class Encoder:
             if fields.pop("type") == "numeric":
                 terms.append(Numeric(**fields))
             else:
-                terms.append(Coded(**{**fields, "levels": tuple(fields["levels"])}))
-        return cls(document["kinds"], tuple(terms), document["left_out"])
+                fields |= {name: tuple(fields[name]) for name in ("levels", "shares")}
+                terms.append(Coded(**fields))
+        return cls(document["kinds"], tuple(terms), document["left_out"], document["widths"])
 
     def _values(self, columns: Columns) -> list[Any]:
         """The values of every term: reals with NaN, or codes."""
@@ -190,6 +226,13 @@ class Encoder:
             for name, kind in self.kinds.items()
             if kind in ("number", "boolean", "vector")
         }
+        for name, width in self.widths.items():
+            if raw[name].shape[1] != width:
+                raise DataError(
+                    f"the vectors have {raw[name].shape[1]} elements, and had {width} in training",
+                    where=f"column '{name}'",
+                    remedy="give the vectors that the model was trained on",
+                )
         found: list[Any] = []
         for term in self.terms:
             if isinstance(term, Coded):
@@ -237,7 +280,8 @@ def learn_encoder(
             remedy="give a table with columns that tell the classes apart",
         )
     used = {name: kind for name, kind in kinds.items() if name not in left_out}
-    return Encoder(used, tuple(terms), left_out)
+    widths = {name: columns[name].type.list_size for name, kind in used.items() if kind == "vector"}
+    return Encoder(used, tuple(terms), left_out, widths)
 
 
 def _learn_numbers(array: pa.Array, name: str) -> list[Numeric | Coded]:
@@ -276,7 +320,10 @@ def _learn_levels(
     other = len(levels) < len(order)
     if len(levels) + other + missing < 2:
         return []
-    return [Coded(name, "level", levels, other, missing)]
+    counted_rows = dict(order)
+    total = sum(counted_rows[level] for level in levels) or 1
+    shares = tuple(counted_rows[level] / total for level in levels)
+    return [Coded(name, "level", levels, shares, other, missing)]
 
 
 def _learn_time(array: pa.Array, name: str) -> list[Numeric | Coded]:
@@ -284,14 +331,21 @@ def _learn_time(array: pa.Array, name: str) -> list[Numeric | Coded]:
     terms: list[Numeric | Coded] = []
     for part, period in _PERIODS.items():
         levels = tuple(str(step) for step in range(period))
-        codes = _codes(array, Coded(name, part, levels, other=False, missing=missing))
-        if len(np.unique(codes[codes < period])) > 1 or (missing and not terms):
-            terms.append(Coded(name, part, levels, other=False, missing=missing and not terms))
-    return terms if any(term.missing for term in terms) or not missing else []
+        even = (1 / period,) * period
+        term = Coded(name, part, levels, even, other=False, missing=missing and not terms)
+        codes = _codes(array, term)
+        counts = np.bincount(codes[codes < period], minlength=period)
+        if np.count_nonzero(counts) > 1 or (term.missing and counts.any()):
+            shares = tuple(float(count) for count in counts / counts.sum())
+            terms.append(replace(term, shares=shares))
+    return terms
 
 
 def _codes(array: pa.Array, term: Coded) -> Codes:
     count = len(term.levels)
+    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
+        # One clock for all files: a CSV's zones are read as UTC.
+        array = array.cast(pa.timestamp(array.type.unit, "UTC"))
     if term.part == "level":
         values = array.dictionary if pa.types.is_dictionary(array.type) else array
         text = _text(values)

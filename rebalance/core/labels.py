@@ -6,6 +6,7 @@ the same label, and true, True and TRUE are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -68,7 +69,9 @@ def canonical(value: Any) -> str:
     if isinstance(value, bytes):  # text from writers that do not mark it as such
         value = value.decode(errors="backslashreplace")
     text = str(value)
-    return text.lower() if text in ("True", "TRUE", "False", "FALSE") else text
+    if text in ("True", "TRUE", "False", "FALSE"):
+        return text.lower()
+    return re.sub(r"^(-?[0-9]+)\.0+$", r"\1", text)
 
 
 def label_codes(

@@ -80,7 +80,7 @@ class Fitted(Protocol):
         """The log odds of every row, shape (n,), on the scale it was fitted to."""
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
-        """Missing values it has no place for, by column: they count as the mean."""
+        """Values for which training left no place, by column: they count as the usual ones."""
 
     def summary(self) -> dict[str, Any]:
         """What the fit found, for the user."""

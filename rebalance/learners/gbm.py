@@ -58,8 +58,8 @@ class TreeModel:
         return np.asarray(raw, dtype=np.float64) + (0.0 if baseline is None else baseline)
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
-        """Trees have a place for every missing value."""
-        return {}
+        """Values for which training left no place, by column."""
+        return self.encoder.surprises(columns)
 
     def summary(self) -> dict[str, Any]:
         """Rounds of boosting, and how their number was found."""

@@ -58,7 +58,7 @@ class LinearModel:
         return self.encoder.score(columns, self.intercept, self.slopes)
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
-        """Missing values where the training rows had none: they count as the mean."""
+        """Values for which training left no place, by column: they count as the mean."""
         return self.encoder.surprises(columns)
 
     def summary(self) -> dict[str, Any]:

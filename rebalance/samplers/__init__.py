@@ -30,6 +30,9 @@ class Sampler(Protocol):
     def log_score(self, columns: Mapping[str, pa.Array], rows: int) -> NDArray[np.float64]:
         """log t of every row, at most 0, shape (rows,)."""
 
+    def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
+        """Values for which the score has no place, by column."""
+
 
 def get_sampler(method: str | None, pilot: ScoringPilot | None) -> Sampler:
     """The sampler of this name; None stands for nonuniform with a pilot, uniform without.

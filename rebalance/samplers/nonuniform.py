@@ -25,6 +25,9 @@ class ScoringPilot(Protocol):
     def log_odds(self, columns: Mapping[str, pa.Array]) -> Floats:
         """The population's log odds at every row, shape (n,)."""
 
+    def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
+        """Values it has no place for, by column."""
+
 
 class Nonuniform:
     """The score t(x) is the pilot's probability (Wang, Zhang and Wang 2021, section 4)."""
@@ -42,6 +45,8 @@ class Nonuniform:
 
     def log_score(self, columns: Mapping[str, pa.Array], rows: int) -> Floats:
         """log t of every row, shape (rows,)."""
-        found = log_probability(self._pilot.log_odds(columns))
-        assert len(found) == rows
-        return found
+        return log_probability(self._pilot.log_odds(columns))
+
+    def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
+        """Values that the pilot has no place for, by column."""
+        return self._pilot.surprises(columns)

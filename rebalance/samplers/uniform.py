@@ -21,3 +21,7 @@ class Uniform:
     def log_score(self, columns: Mapping[str, pa.Array], rows: int) -> NDArray[np.float64]:
         """log t of every row, shape (rows,)."""
         return np.zeros(rows)
+
+    def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
+        """None: no column is read."""
+        return {}

@@ -66,6 +66,10 @@ class Pilot:
         rows = len(next(iter(columns.values())))
         return self.fitted.log_odds(columns, np.full(rows, self.population_log_odds))
 
+    def surprises(self, columns: Columns) -> dict[str, int]:
+        """Values for which training left no place, by column."""
+        return self.fitted.surprises(columns)
+
 
 def pilot_content(
     manifest: Mapping[str, Any],
@@ -134,6 +138,11 @@ class Drawn:
         """log t of every row, shape (n,)."""
         return self._sampler.log_score(batch.features(self.kinds), len(batch))
 
+    def offset_of(self, columns: Columns, rows: int) -> Floats:
+        """l of every row of a table in memory, shape (rows,)."""
+        pi_0 = self.design.pi_0(self._sampler.log_score(columns, rows))
+        return offset(pi_0, np.ones(rows))
+
     def pi_0(self, batch: Batch) -> Floats:
         """The probability with which a negative at each row's x is kept, shape (n,)."""
         return self.design.pi_0(self.log_score(batch))
@@ -152,7 +161,7 @@ class Drawn:
             **self.design.to_document(),
             "pilot": base64.b64encode(self.pilot.content).decode() if self.pilot else None,
         }
-        return json.dumps(document, sort_keys=True, allow_nan=False)
+        return json.dumps(document | {"digest": _digest(document)}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes, title: str) -> Drawn:
@@ -168,6 +177,7 @@ class Drawn:
             newer = document["kind"] == "design" and document["format"] > FORMAT
             design = None if newer else Design.from_document(document)
             packed = None if newer else document["pilot"]
+            digest = document.pop("digest")
             content = base64.b64decode(packed, validate=True) if packed else None
         except (ValueError, KeyError, TypeError) as exc:
             raise ArtifactError(
@@ -179,6 +189,10 @@ class Drawn:
                 f"{FORMAT}",
                 where=where,
                 remedy="upgrade: pip install -U rebalance-cli",
+            )
+        if _digest(document) != digest:
+            raise ArtifactError(
+                "the design was altered", where=where, remedy="draw the sample again"
             )
         pilot = load_pilot(content, f"{title} (its pilot)") if content else None
         if (pilot.digest if pilot else None) != design.pilot_digest:
@@ -212,6 +226,14 @@ class Model:
         if self.drawn is not None and (self.scale == "sample" or self.starts_from_pilot):
             needed |= self.drawn.kinds
         return needed
+
+    def surprises(self, batch: Batch) -> dict[str, int]:
+        """Values for which the model, or the pilot it needs, has no place, by column."""
+        found = self.fitted.surprises(batch.features(self.fitted.kinds))
+        pilot = self.drawn.pilot if self.drawn else None
+        if pilot is not None and (self.scale == "sample" or self.starts_from_pilot):
+            found = pilot.surprises(batch.features(pilot.kinds)) | found
+        return found
 
     def log_odds(self, batch: Batch) -> Floats:
         """The population's log odds at every row, shape (n,)."""
@@ -296,3 +318,9 @@ def read_design_file(path: str) -> Drawn:
             where=f"file '{path}'",
             remedy="name the file that 'rebalance sample' wrote",
         ) from exc
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a document, whatever the order of its keys."""
+    text = json.dumps(document, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

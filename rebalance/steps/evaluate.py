@@ -289,7 +289,7 @@ def _choose(
 ) -> Label:
     """The label, positive as asked for, or else as `predict` wrote it beside its probabilities."""
     counts = dict(zip(values, np.bincount(codes, minlength=len(values)).tolist(), strict=True))
-    written = (table.schema.metadata or {}).get(LABEL_KEY.encode())
+    written = table.metadata.get(LABEL_KEY.encode())
     if positive is None and written is not None:
         try:
             found = json.loads(written)

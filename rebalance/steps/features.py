@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.kinds import Kind, feature_kinds
-from rebalance.errors import DataError
+from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.storage.tables import Table
 
@@ -33,6 +33,11 @@ def choose_features(
     table.require(label, "--label")
     for name in drop:
         table.require(name, "--drop")
+    for option, named in (("--drop", label in drop), ("--key", label == key)):
+        if named:
+            raise UsageError(
+                f"'{label}' is the label and {option} at once", remedy=f"leave the {option} out"
+            )
     if key is not None:
         table.require(key, "--key")
     if sample_weight is not None:
@@ -62,6 +67,15 @@ def tell_left_out(left_out: Mapping[str, str], context: Context) -> None:
     """Say which features a model does not use, and why."""
     for name, reason in left_out.items():
         context.note(f"the column '{name}' is not used: {reason}")
+
+
+def tell_surprises(surprises: Mapping[str, int], owner: str, context: Context) -> None:
+    """Say which values an artifact has no place for."""
+    for name, count in surprises.items():
+        context.note(
+            f"{count:,} values of '{name}' are missing or new to {owner}, which saw none such in "
+            "training: they count as the mean or the most frequent ones"
+        )
 
 
 def weights(array: pa.Array, name: str, start: int = 0) -> NDArray[np.float64]:

@@ -36,12 +36,13 @@ from rebalance.steps.features import (
     weights,
     whole,
 )
-from rebalance.storage.atomic import check_outputs, write_bytes
+from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Table, located
 
 FOLDS = 5
 DEFAULT_SIZE = 5000
+SUSPICIOUS_AUC = 0.999
 # A pilot ranks rows; it need not be the best model, and it scores every row of the table.
 PILOT_TREES = Settings(rounds=100, learning_rate=0.1, leaves=15)
 
@@ -128,6 +129,7 @@ def pilot(
     ------
     UsageError, DataError, FitError : see the parts it is made of.
     """
+    check_artifact(output)
     check_outputs([output], inputs, clobber=clobber)
     learner = get_learner(model)
     table = open_table(inputs)
@@ -140,9 +142,15 @@ def pilot(
     rows = _training_rows(draw, kinds, options)
     chosen = PILOT_TREES if model == "gbm" else Settings()
     settings = replace(chosen, seed=seed, threads=context.threads)
-    fitted = learner.fit(rows, settings)
+    with located(table.place, None):
+        fitted = learner.fit(rows, settings)
     tell_left_out(fitted.left_out, context)
     quality = _out_of_fold(learner, rows, settings, draw, context)
+    if quality["roc_auc"] > SUSPICIOUS_AUC:
+        context.note(
+            f"the pilot tells the classes apart almost perfectly (AUC {quality['roc_auc']:.4f}): "
+            "look for a leak with 'rebalance profile'"
+        )
     found = fitted.log_odds(rows.columns, rows.baseline)
     manifest = {
         "created_by": {"command": "pilot", "model": model, "size": size, "positive": positive},
@@ -154,7 +162,7 @@ def pilot(
         "key": key,
         "sample_weight": sample_weight,
         "counts": draw.counts,
-        "population_log_odds": draw.population_log_odds,
+        "population_log_odds": float(rows.baseline[0]),
         "out_of_fold": plain(quality),
         "made_from": table.digest,
     }
@@ -231,6 +239,7 @@ def _training_rows(draw: _Draw, kinds: dict[str, Kind], options: _Options) -> Tr
     if options.sample_weight is not None:
         weight = whole(draw.table.column(options.sample_weight)).to_numpy()
         check_total(weight, draw.y_true, options.sample_weight)
+        weight = weight / weight.mean()  # their scale must not change a fit
     drawn = np.array([draw.y_true.sum()]), np.array([(~draw.y_true).sum()])
     shift = offset(drawn[1] / draw.negatives, drawn[0] / draw.positives)[0]
     count = len(draw.y_true)
@@ -240,7 +249,7 @@ def _training_rows(draw: _Draw, kinds: dict[str, Kind], options: _Options) -> Tr
         y_true=draw.y_true,
         # The whole shift log(n_1 N_0 / (n_0 N_1)) is an offset: what is fitted is the population.
         offset=np.full(count, shift),
-        baseline=np.full(count, draw.population_log_odds),
+        baseline=np.full(count, draw.population_log_odds + _log_mean_ratio(draw.y_true, weight)),
         sample_weight=weight,
         draws=uniforms(options.seed, Purpose.FOLDS, 0, count),
     )
@@ -289,3 +298,10 @@ def _positives_outer(
     with threadpool_limits(1):
         outer: NDArray[np.float64] = z.T @ z
     return outer
+
+
+def _log_mean_ratio(y_true: NDArray[np.bool_], weight: NDArray[np.float64] | None) -> float:
+    """How far the user's weights move the log odds: the log of the classes' mean weights."""
+    if weight is None:
+        return 0.0
+    return float(np.log(weight[y_true].mean() / weight[~y_true].mean()))

@@ -14,6 +14,7 @@ from rebalance.core.correction import probability, to_sample
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.artifacts import Model, read_model
 from rebalance.steps.context import Context
+from rebalance.steps.features import tell_surprises
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Batch, Table
@@ -77,16 +78,12 @@ def predict(
         for batch in context.track(batches, "predicting", table.num_rows):
             with batch.located():
                 extra = _probabilities(read, batch, sampled)
-            surprises.update(read.fitted.surprises(batch.features(read.fitted.kinds)))
+            surprises.update(read.surprises(batch))
             writer.write(batch.select(kept), extra)
             rows += len(batch)
             total += float(extra[PROBABILITY].to_numpy().sum())
         writer.describe(prediction_metadata(read))
-    for name, count in surprises.items():
-        context.note(
-            f"{count:,} values of '{name}' are missing, where the training rows had none: "
-            "they count as its mean"
-        )
+    tell_surprises(surprises, "the model", context)
     return PredictResult(output, rows, total / rows)
 
 
@@ -107,7 +104,7 @@ def _probabilities(model: Model, batch: Batch, sampled: bool) -> dict[str, pa.Ar
 
 
 def _kept(table: Table, keep: Sequence[str] | None) -> list[str]:
-    kept = table.names if keep is None else list(keep)
+    kept = table.names if keep is None else list(dict.fromkeys(keep))
     for name in kept:
         table.require(name, "--keep")
         if name in (PROBABILITY, SAMPLED):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rebalance import __version__
@@ -13,17 +14,18 @@ from rebalance.core.design import Budget
 from rebalance.core.documents import plain
 from rebalance.core.labels import LabelCounter, choose_label
 from rebalance.errors import UsageError
+from rebalance.learners import get_learner
 from rebalance.learners.base import Settings
 from rebalance.steps.context import Context
 from rebalance.steps.evaluate import Evaluation, evaluate
-from rebalance.steps.pilot import DEFAULT_SIZE, pilot
+from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import PROBABILITY, predict
 from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
 from rebalance.steps.train import TrainResult, train
 from rebalance.storage.atomic import check_outputs, write_bytes
 from rebalance.storage.inputs import open_table
-from rebalance.storage.tables import located
+from rebalance.storage.tables import Table, located
 
 DEFAULT_RATIO = 5.0
 REPORT_FORMAT = 1
@@ -43,7 +45,6 @@ FILES = {
 class RunResult:
     """What the single steps found."""
 
-    directory: str
     sample: SampleResult
     train: TrainResult
     evaluation: Evaluation
@@ -66,9 +67,7 @@ def run(
     key: str | None = None,
     method: str | None = None,
     pilot_model: str = "logistic",
-    size: int = DEFAULT_SIZE,
     model: str = "gbm",
-    correction: str | None = None,
     positive: str | None = None,
     drop: Sequence[str] = (),
     sample_weight: str | None = None,
@@ -82,12 +81,59 @@ def run(
     ------
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
-    paths = _paths(directory, inputs, clobber=clobber)
-    if budget is None:
-        context.note(f"no --rate, --ratio or --rows was given: --ratio {DEFAULT_RATIO:g} it is")
-        budget = Budget(ratio=DEFAULT_RATIO)
-    _check_label(inputs, label, positive, context)
-    Path(directory).mkdir(exist_ok=True)
+    target = _directory(directory, inputs, clobber=clobber)
+    get_learner(model, settings)
+    table, positives, negatives = _look(inputs, label, positive, context)
+    kept = budget or _default_budget(positives, negatives, context)
+    if key is None and time is None:
+        kept.negatives(positives - round(test * positives), negatives - round(test * negatives))
+    # Made beside the target and moved there at the end: a run that fails leaves what was there.
+    with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as working:
+        paths = {name: str(Path(working) / file) for name, file in FILES.items()}
+        result = _steps(
+            [str(path) for path in table.paths],
+            label,
+            paths,
+            budget=kept,
+            test=test,
+            time=time,
+            key=key,
+            method=method,
+            pilot_model=pilot_model,
+            model=model,
+            positive=positive,
+            drop=drop,
+            sample_weight=sample_weight,
+            settings=settings,
+            context=context,
+        )
+        text = json.dumps(result.report, indent=2, sort_keys=True, allow_nan=False)
+        write_bytes(Path(paths["report"]), text.encode() + b"\n")
+        target.mkdir(exist_ok=True)
+        for name, file in FILES.items():
+            Path(paths[name]).replace(target / file)
+    return result
+
+
+def _steps(
+    inputs: Sequence[str],
+    label: str,
+    paths: Mapping[str, str],
+    *,
+    budget: Budget,
+    test: float,
+    time: str | None,
+    key: str | None,
+    method: str | None,
+    pilot_model: str,
+    model: str,
+    positive: str | None,
+    drop: Sequence[str],
+    sample_weight: str | None,
+    settings: Settings,
+    context: Context,
+) -> RunResult:
+    """The steps one after the other, each reading what the one before it wrote."""
     seed = settings.seed
     parts = split(
         inputs,
@@ -107,7 +153,6 @@ def run(
         label,
         paths["pilot"],
         model=pilot_model,
-        size=size,
         positive=positive,
         drop=drop,
         key=key,
@@ -128,7 +173,6 @@ def run(
         [paths["sample"]],
         paths["model"],
         model=model,
-        correction=correction,
         settings=settings,
         context=context,
     )
@@ -153,38 +197,50 @@ def run(
     report: dict[str, Any] = {"report_format": REPORT_FORMAT, "made_with": __version__}
     report |= {name: result.document() for name, result in steps.items()}
     report = _relative(plain(report), {path: FILES[name] for name, path in paths.items()})
-    text = json.dumps(report, indent=2, sort_keys=True, allow_nan=False)
-    write_bytes(Path(paths["report"]), text.encode() + b"\n")
-    return RunResult(directory, sampled, trained, evaluated, report)
+    return RunResult(sampled, trained, evaluated, report)
 
 
-def _paths(directory: str, inputs: Sequence[str], *, clobber: bool) -> dict[str, str]:
-    """Where each artifact goes, once sure that it can."""
-    folder = Path(directory)
-    if folder.exists() and not folder.is_dir():
+def _directory(directory: str, inputs: Sequence[str], *, clobber: bool) -> Path:
+    """The directory for the artifacts, once sure that they can go there."""
+    target = Path(directory).resolve()
+    if target.exists() and not target.is_dir():
         raise UsageError(f"'{directory}' is a file", remedy="name a directory with --output")
-    if not folder.parent.is_dir():
+    if not target.parent.is_dir():
         raise UsageError(
-            f"the folder '{folder.parent}' does not exist",
-            remedy=f"make it first: mkdir -p '{folder.parent}'",
+            f"the folder '{target.parent}' does not exist",
+            remedy=f"make it first: mkdir -p '{target.parent}'",
         )
-    paths = {name: str(folder / file) for name, file in FILES.items()}
-    if folder.is_dir():
-        check_outputs(list(paths.values()), inputs, clobber=clobber)
-    return paths
+    if target.is_dir():
+        check_outputs([str(target / file) for file in FILES.values()], inputs, clobber=clobber)
+    return target
 
 
-def _check_label(inputs: Sequence[str], label: str, positive: str | None, context: Context) -> None:
-    """Look at the label of every row before anything is written."""
+def _look(
+    inputs: Sequence[str], label: str, positive: str | None, context: Context
+) -> tuple[Table, int, int]:
+    """Look at the label of every row before anything is written: positives and negatives."""
     table = open_table(inputs)
     table.refuse_own_columns()
     table.require(label, "--label")
     counter = LabelCounter(label)
-    for batch in context.track(table.batches([label]), "looking", table.num_rows):
+    for batch in context.track(table.batches([label]), "looking at the label", table.num_rows):
         with batch.located():
             counter.add(batch.column(label), batch.start)
     with located(table.place):
-        choose_label(label, counter.counts, positive)
+        chosen = choose_label(label, counter.counts, positive)
+    positives = counter.counts[chosen.positive]
+    return table, positives, table.num_rows - positives
+
+
+def _default_budget(positives: int, negatives: int, context: Context) -> Budget:
+    if negatives < DEFAULT_RATIO * positives:
+        context.note(
+            "no --rate, --ratio or --rows was given, and there are fewer than "
+            f"{DEFAULT_RATIO:g} negatives per positive: all are kept, --rate 1"
+        )
+        return Budget(rate=1.0)
+    context.note(f"no --rate, --ratio or --rows was given: --ratio {DEFAULT_RATIO:g} it is")
+    return Budget(ratio=DEFAULT_RATIO)
 
 
 def _relative(value: Any, names: Mapping[str, str]) -> Any:

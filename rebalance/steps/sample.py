@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from rebalance.core.correction import offset
 from rebalance.core.design import Budget, Design, ScoreHistogram
 from rebalance.core.draws import Purpose, uniforms
-from rebalance.core.labels import Label, LabelCounter, choose_label, is_positive
+from rebalance.core.labels import Label, LabelCounter, canonical, choose_label, is_positive
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.samplers import Sampler, get_sampler
 from rebalance.steps.artifacts import DESIGN_KEY, Drawn, Pilot, design_sidecar, read_pilot
 from rebalance.steps.context import Context
+from rebalance.steps.features import tell_surprises
 from rebalance.storage.atomic import check_outputs, write_bytes
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Table, located
@@ -99,7 +101,7 @@ def sample(
     positive: str | None = None,
     method: str | None = None,
     floor: float | None = None,
-    mix: float = 0.0,
+    mix: float | None = None,
     seed: int = 0,
     probabilities: str | None = None,
     design_output: str | None = None,
@@ -117,21 +119,26 @@ def sample(
     DataError : the table is damaged or does not fit the pilot.
     ArtifactError : the pilot is damaged, or was made for another label.
     """
-    check_outputs([output, probabilities, design_output], inputs, clobber=clobber)
+    sources = [*inputs, *([pilot] if pilot else [])]
+    check_outputs([output, probabilities, design_output], sources, clobber=clobber)
     for name in filter(None, (output, probabilities)):
         output_format(name)
     if design_output is None and output != "-" and output_format(output) != "parquet":
         design_output = design_sidecar(output)
-        check_outputs([design_output], inputs, clobber=clobber)
+        check_outputs([design_output], sources, clobber=clobber)
     read = read_pilot(pilot) if pilot is not None else None
     sampler = get_sampler(method, read)
+    if sampler.score == "uniform" and (floor is not None or mix is not None):
+        raise UsageError(
+            "--floor and --mix have no meaning for uniform sampling", remedy="leave them out"
+        )
     table = open_table(inputs)
     table.refuse_own_columns()
     known = _known_label(table, read, label, positive)
     if read is not None and sampler.kinds:
         table.require_features(read.kinds, "the pilot")
     found = _look(table, known, sampler, context)
-    design = _design(found, sampler, read, budget=budget, floor=floor, mix=mix, seed=seed)
+    design = _design(found, sampler, read, budget=budget, floor=floor, mix=mix or 0.0, seed=seed)
     drawn = Drawn(design, read if sampler.kinds else None)
     tally = _keep(table, drawn, output, probabilities, context)
     if design_output is not None:
@@ -172,7 +179,7 @@ def _known_label(
             f"the pilot was made for the label '{pilot.label.column}', not '{label}'",
             remedy=f"make one with 'rebalance pilot -l {label}'",
         )
-    if positive is not None and positive != pilot.label.positive:
+    if positive is not None and canonical(positive) != pilot.label.positive:
         raise ArtifactError(
             f"the pilot's positive value is '{pilot.label.positive}', not '{positive}'",
             remedy=f"make one with 'rebalance pilot --positive {positive}'",
@@ -185,6 +192,7 @@ def _look(table: Table, known: _Known, sampler: Sampler, context: Context) -> _P
     """First pass: count the classes and the scores of the negatives."""
     histogram = ScoreHistogram()
     counter = LabelCounter(known.column)
+    surprises: Counter[str] = Counter()
     batches = table.batches([known.column, *sampler.kinds])
     for batch in context.track(batches, "scoring", table.num_rows):
         labels = batch.column(known.column)
@@ -192,11 +200,13 @@ def _look(table: Table, known: _Known, sampler: Sampler, context: Context) -> _P
             counter.add(labels, batch.start)
             if known.label is not None and sampler.kinds:
                 y_true = is_positive(labels, known.label, batch.start)
-                scores = sampler.log_score(batch.features(sampler.kinds), len(batch))
-                histogram.add(scores[~y_true])
+                columns = batch.features(sampler.kinds)
+                histogram.add(sampler.log_score(columns, len(batch))[~y_true])
+                surprises.update(sampler.surprises(columns))
     wanted = known.positive if known.label is None else known.label.positive
     with located(table.place):
         label = choose_label(known.column, counter.counts, wanted)
+    tell_surprises(surprises, "the pilot", context)
     if wanted is None:
         context.note(f"'{label.positive}' is the positive value of '{known.column}'")
     positives = counter.counts[label.positive]

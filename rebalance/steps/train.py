@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
-from rebalance.core.labels import Label, LabelCounter, choose_label, is_positive
-from rebalance.errors import ArtifactError, UsageError
+from rebalance.core.labels import Label, LabelCounter, canonical, choose_label, is_positive
+from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Settings, TrainingRows
-from rebalance.steps.artifacts import Drawn, Model, read_design, read_design_file
+from rebalance.steps.artifacts import (
+    Drawn,
+    Model,
+    design_sidecar,
+    read_design,
+    read_design_file,
+)
 from rebalance.steps.context import Context
 from rebalance.steps.features import (
     check_total,
@@ -27,12 +33,13 @@ from rebalance.steps.features import (
     weights,
     whole,
 )
-from rebalance.storage.atomic import check_outputs, write_bytes
+from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Table, located
 
-CORRECTIONS = ("offset", "weight", "posthoc")
 _SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
+OFFSET_TOLERANCE = 1e-3
+MAY_DIFFER = 0.05
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,10 @@ def train(
     ArtifactError : the sample has lost its design.
     DataError, FitError : see the parts it is made of.
     """
-    check_outputs([output], [*inputs, *([design] if design else [])], clobber=clobber)
+    check_artifact(output)
+    sidecars = [design_sidecar(source) for source in inputs if source != "-"]
+    sources = [*inputs, *sidecars, *([design] if design else [])]
+    check_outputs([output], sources, clobber=clobber)
     learner = get_learner(model, settings)
     table = open_table(inputs)
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
@@ -129,7 +139,7 @@ def train(
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
     kinds = _features(table, task, context)
     loaded = _load(table, task, kinds, context)
-    start = _start(loaded, task, learner.starts_from_baseline)
+    start = _start(loaded, task, learner.starts_from_baseline, context)
     rows = _training_rows(loaded, task, kinds, start, settings.seed)
     with located(table.place):
         fitted = learner.fit(rows, settings)
@@ -216,18 +226,20 @@ def _sampled(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
         (asked.label, known.column, "--label"),
         (asked.positive, known.positive, "--positive"),
     ):
-        if given is not None and given != value:
+        if given is not None and given != value and canonical(given) != value:
             raise ArtifactError(
                 f"the sample was drawn for {option} {value}, not {given}",
                 remedy="draw a sample for this label",
             )
-    dropped = [name for name in design.drop if name in table.names]
+    # What was no feature when the sample was drawn is none now, whatever is named anew.
+    former = [*design.drop, *filter(None, (design.key, design.sample_weight))]
+    dropped = [name for name in former if name in table.names and name != asked.key]
     return _Task(
         label=known.column,
         positive=known.positive,
         correction=asked.correction or "offset",
         drop=tuple(dict.fromkeys([*dropped, *asked.drop])),
-        key=asked.key or (design.key if design.key in table.names else None),
+        key=asked.key,
         sample_weight=asked.sample_weight or design.sample_weight,
         drawn=drawn,
     )
@@ -282,21 +294,62 @@ def _load(table: Table, task: _Task, kinds: Mapping[str, Kind], context: Context
         own_weight = np.concatenate(weight) if weight else None
         if own_weight is not None and weighted:
             check_total(own_weight, y_true, weighted)
-    return _Loaded(pa.Table.from_batches(parts), chosen, y_true, own_weight)
+            own_weight = own_weight / own_weight.mean()  # their scale must not change a fit
+    loaded = _Loaded(pa.Table.from_batches(parts), chosen, y_true, own_weight)
+    if task.drawn is not None:
+        _check_design(table, task.drawn, loaded)
+    return loaded
 
 
-def _start(loaded: _Loaded, task: _Task, from_baseline: bool) -> _Start:
+def _check_design(table: Table, drawn: Drawn, loaded: _Loaded) -> None:
+    """Refuse a design that is another sample's: it would correct by the wrong amount.
+
+    The offsets that it gives are compared with the sample's. A few may differ: a float32 reads as
+    another float64 once it went through text, and may cross a tree's threshold.
+    """
+    columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
+    for name in _SAMPLE_COLUMNS:
+        wrong = ~np.isfinite(columns[name].to_numpy(zero_copy_only=False))
+        if wrong.any():
+            raise DataError(
+                f"the value of '{name}' is not a finite number",
+                where=f"{table.place}, row {int(np.argmax(wrong))} (counting from 0)",
+                remedy="draw the sample again",
+            )
+    stored = columns["rb_offset"].to_numpy()
+    differs = np.abs(stored - drawn.offset_of(columns, len(stored))) > OFFSET_TOLERANCE
+    if differs.mean() > MAY_DIFFER:
+        raise ArtifactError(
+            f"the design is not this sample's: {int(differs.sum()):,} of {len(stored):,} offsets "
+            "differ from those it gives",
+            where=table.place,
+            remedy="give the design that 'rebalance sample' wrote with this sample, or draw it "
+            "again",
+        )
+
+
+def _start(loaded: _Loaded, task: _Task, from_baseline: bool, context: Context) -> _Start:
     """With the offset, trees start from the pilot and learn what it missed.
 
     Weighted fits start from the population's share of positives; post-hoc fits, on the sample's
-    scale, and natural ones from the table's own.
+    scale, and natural ones from the table's own. The user's weights count in all of them.
     """
-    drawn = task.drawn
+    drawn, y_true = task.drawn, loaded.y_true
+    weight = np.ones(len(y_true)) if loaded.sample_weight is None else loaded.sample_weight
     if drawn is None or task.correction == "posthoc":
-        positives = int(loaded.y_true.sum())
-        return _Start(float(np.log(positives / (len(loaded.y_true) - positives))), False)
-    piloted = from_baseline and task.correction == "offset" and drawn.pilot is not None
-    return _Start(drawn.design.population_log_odds, piloted)
+        return _Start(float(np.log(weight[y_true].sum() / weight[~y_true].sum())), False)
+    expanded = loaded.table.column("rb_weight").to_numpy()
+    means = [np.average(weight[rows], weights=expanded[rows]) for rows in (y_true, ~y_true)]
+    log_odds = drawn.design.population_log_odds + float(np.log(means[0] / means[1]))
+    if not from_baseline or task.correction != "offset" or drawn.pilot is None:
+        return _Start(log_odds, False)
+    excluded = {task.key, task.sample_weight, *task.drop} & set(drawn.pilot.kinds)
+    if excluded:
+        context.note(
+            f"the pilot uses {', '.join(sorted(map(repr, filter(None, excluded))))}, no feature "
+            "here: trees start from the share of positives instead of the pilot"
+        )
+    return _Start(log_odds, not excluded)
 
 
 def _training_rows(

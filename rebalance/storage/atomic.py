@@ -65,6 +65,19 @@ def replaced_together(paths: Sequence[Path]) -> Iterator[list[Path]]:
             temporary.unlink(missing_ok=True)
 
 
+def check_artifact(output: str) -> None:
+    """Refuse an artifact on standard output.
+
+    Raises
+    ------
+    UsageError : the output is `-`.
+    """
+    if output == "-":
+        raise UsageError(
+            "an artifact cannot go to standard output", remedy="name a file with --output"
+        )
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file at once, replacing what was there only when all of it is on disk."""
     with replaced(path) as temporary:

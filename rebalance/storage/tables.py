@@ -97,14 +97,18 @@ class Batch:
 
 
 @contextmanager
-def located(place: str, start: int = 0) -> Iterator[None]:
-    """Add the file, and the row counted over the whole table, to what goes wrong with values."""
+def located(place: str, start: int | None = 0) -> Iterator[None]:
+    """Add the file, and the row counted over the whole table, to what goes wrong with values.
+
+    `start` is the first row's number; None where the rows are not consecutive ones.
+    """
     try:
         yield
     except DataError as exc:
         if place in exc.where:
             raise
-        row = f"row {start + exc.row} (counting from 0)" if exc.row is not None else ""
+        known = start is not None and exc.row is not None
+        row = f"row {(start or 0) + (exc.row or 0)} (counting from 0)" if known else ""
         where = ", ".join(filter(None, (place, row, exc.where)))
         raise DataError(exc.what, where=where, remedy=exc.remedy) from exc
 
@@ -203,7 +207,7 @@ class Table:
                     remedy=nearest(name, self.names),
                 )
             found = self.schema.field(name).type
-            if self.is_text or pa.types.is_null(found):
+            if kind != "vector" and (self.is_text or pa.types.is_null(found)):
                 continue
             if kind_of(found) != kind:
                 raise DataError(

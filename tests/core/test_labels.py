@@ -26,14 +26,13 @@ from rebalance.errors import DataError
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ("1", [1, 1.0, "1", Decimal("1"), Decimal("1.00"), np.int8(1).item()]),
+        ("1", [1, 1.0, "1", "1.0", "1.00", Decimal("1"), Decimal("1.00"), np.int8(1).item()]),
         ("0", [0, 0.0, -0.0, Decimal("0.00"), Decimal("-0.00")]),
         ("100", [100, 100.0, Decimal("1E+2")]),
         ("0.5", [0.5, "0.5", Decimal("0.50")]),
         ("true", [True, "true", "True", "TRUE"]),
         ("false", [False, "false", "False", "FALSE"]),
         ("tRUE", ["tRUE"]),
-        ("1.0", ["1.0"]),
         ("007", ["007"]),
         ("-3", [-3, -3.0]),
         ("inf", [float("inf")]),

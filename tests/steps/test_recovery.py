@@ -16,8 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 from rebalance.core.design import Budget
-from rebalance.errors import FitError
-from rebalance.learners.base import Settings
+from rebalance.errors import FitError, RebalanceError
+from rebalance.learners import get_learner
+from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.steps.artifacts import read_model
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
@@ -58,7 +59,7 @@ def drawn(
 
 
 def fit(path: Path, folder: Path, correction: str = "offset") -> Floats:
-    """Intercept and slopes in the features' own units, by way of the stored model."""
+    """The coefficients of the stored model."""
     out = folder / "m.rbl"
     train(
         [str(path)],
@@ -68,7 +69,11 @@ def fit(path: Path, folder: Path, correction: str = "offset") -> Floats:
         settings=Settings(l2=0.0),
         context=Context(),
     )
-    fitted = read_model(str(out)).fitted
+    return coefficients(read_model(str(out)).fitted)
+
+
+def coefficients(fitted: Fitted) -> Floats:
+    """Intercept and slopes in the features' own units."""
     corners = np.vstack([np.zeros(3), np.eye(3)])
     found = fitted.log_odds({f"x{at + 1}": pa.array(corners[:, at]) for at in range(3)}, None)
     return np.concatenate([found[:1], found[1:] - found[0]])
@@ -91,32 +96,55 @@ def test_the_offset_recovers_the_coefficients(drawn: Path, tmp_path: Path) -> No
     assert off_by(drawn, fit(drawn, tmp_path)).max() < 3
 
 
-def spoiled(path: Path, folder: Path, how: str) -> Path:
-    """The same sample with another offset column: what a mistake would have written."""
-    table = pq.read_table(path)
-    offset = table["rb_offset"].to_numpy().copy()
-    if how == "wrong sign":
-        offset = -offset
-    else:
-        offset[table["y"].to_numpy() == 1] = 0.0
-    out = folder / "spoiled.parquet"
+def fit_with(path: Path, offset: Floats) -> Floats:
+    """The same fit by the learner alone, with these offsets."""
+    table = pq.read_table(path).combine_chunks()
+    columns = {f"x{at}": pa.array(table[f"x{at}"].to_numpy()) for at in (1, 2, 3)}
+    count = len(table)
+    rows = TrainingRows(
+        columns,
+        dict.fromkeys(columns, "number"),
+        table["y"].to_numpy() == 1,
+        offset,
+        np.zeros(count),
+        None,
+        np.zeros(count),
+    )
+    return coefficients(get_learner("logistic").fit(rows, Settings(l2=0.0)))
+
+
+def test_with_a_wrong_offset_the_same_test_fails(drawn: Path) -> None:
+    table = pq.read_table(drawn)
+    offset = table["rb_offset"].to_numpy()
+    positive = table["y"].to_numpy() == 1
+    assert off_by(drawn, fit_with(drawn, offset)).max() < 3
+    for wrong in (-offset, np.where(positive, 0.0, offset)):
+        try:
+            found = fit_with(drawn, wrong)
+        except FitError:  # a fit that breaks down does not recover anything
+            continue
+        assert off_by(drawn, found).max() > 3
+
+
+@pytest.mark.parametrize("how", ["wrong sign", "zero for positives", "infinite"])
+def test_a_sample_with_such_offsets_is_refused(drawn: Path, tmp_path: Path, how: str) -> None:
+    table = pq.read_table(drawn)
+    offset = table["rb_offset"].to_numpy()
+    positive = table["y"].to_numpy() == 1
+    wrong = {
+        "wrong sign": -offset,
+        "zero for positives": np.where(positive, 0.0, offset),
+        "infinite": np.where(np.arange(len(offset)) == 7, np.inf, offset),
+    }[how]
     at = table.column_names.index("rb_offset")
-    metadata = pq.ParquetFile(path).metadata.metadata
-    with pq.ParquetWriter(
-        out, table.set_column(at, "rb_offset", pa.array(offset)).schema
-    ) as writer:
-        writer.write_table(table.set_column(at, "rb_offset", pa.array(offset)))
-        writer.add_key_value_metadata({"rebalance.design": metadata[b"rebalance.design"].decode()})
-    return out
-
-
-@pytest.mark.parametrize("how", ["wrong sign", "zero for positives"])
-def test_with_a_wrong_offset_the_same_test_fails(drawn: Path, tmp_path: Path, how: str) -> None:
-    try:
-        found = fit(spoiled(drawn, tmp_path, how), tmp_path)
-    except FitError:  # a fit that breaks down does not recover anything
-        return
-    assert off_by(drawn, found).max() > 3
+    spoiled = table.set_column(at, "rb_offset", pa.array(wrong))
+    design = pq.ParquetFile(drawn).metadata.metadata[b"rebalance.design"].decode()
+    out = tmp_path / "spoiled.parquet"
+    with pq.ParquetWriter(out, spoiled.schema) as writer:
+        writer.write_table(spoiled)
+        writer.add_key_value_metadata({"rebalance.design": design})
+    with pytest.raises(RebalanceError, match=r"offsets differ|row 7"):
+        fit(out, tmp_path)
 
 
 def test_weights_are_unbiased_and_posthoc_too_where_sampling_is_uniform(
