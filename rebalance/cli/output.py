@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,11 @@ class Console(Context):
             terminal = Quiet(file=stream, width=width, highlight=False)
             for part in shown:
                 terminal.print(part)
+
+
+def number(value: float, decimals: int) -> str:
+    """A figure, or "-" where it is not defined."""
+    return f"{value:.{decimals}f}" if math.isfinite(value) else "-"
 
 
 def facts(title: str, rows: Mapping[str, str]) -> RenderableType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import options
-from rebalance.cli.output import Console, facts
+from rebalance.cli.output import Console, facts, number
 
 
 @click.command()
@@ -75,8 +75,8 @@ def pilot(
         f"({result.positives / result.rows:.3%})",
         "fitted on": f"{result.drawn_positives:,} positives and {result.drawn_negatives:,} "
         f"negatives, {result.features} features",
-        "AUC (five folds)": f"{result.roc_auc:.4f}",
-        "predicted / observed": f"{result.predicted_over_observed:.3f}",
-        "calibration slope": f"{result.calibration_slope:.3f}",
+        "AUC (five folds)": number(result.roc_auc, 4),
+        "predicted / observed": number(result.predicted_over_observed, 3),
+        "calibration slope": number(result.calibration_slope, 3),
     }
     console.show("pilot", result.document(), facts(f"{model} pilot: {output}", shown))

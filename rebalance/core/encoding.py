@@ -271,7 +271,7 @@ def learn_encoder(
         if learned:
             terms.extend(learned)
         elif kind == "category":
-            left_out[name] = f"no two of its values are in {min_count} rows or more"
+            left_out[name] = f"its values are too rare, each in under {min_count} rows, or all one"
         else:
             left_out[name] = "constant in the training rows"
     if not terms:

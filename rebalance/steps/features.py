@@ -44,6 +44,12 @@ def choose_features(
         table.require(sample_weight, "--sample-weight")
     exclude = {label, *drop, *(name for name in (key, sample_weight) if name is not None)}
     kinds, unusable = feature_kinds(table.schema, exclude)
+    for name, value in table.turned.items():
+        if name in kinds:
+            context.note(
+                f"the column '{name}' is text, not numbers, because of the value '{value}': "
+                "its values count as categories"
+            )
     for name, reason in unusable.items():
         context.note(f"the column '{name}' is {reason}: not a feature")
     if not kinds:

@@ -40,6 +40,7 @@ _SIXTY = "[0-5][0-9]"
 _TIME = rf"{_DATE}[ T]{_HOUR}:{_SIXTY}(:{_SIXTY}(\.[0-9]{{1,6}})?)?"
 _ZONED = rf"{_TIME}(Z|[+-]{_HOUR}(:?{_SIXTY})?)"
 _FIRST_LOOK = 10_000
+_TIMES = 2  # the types before this one are numbers
 # Tried in this order: pattern, then a cast that must succeed, and the type they stand for.
 _TYPES: tuple[tuple[str, str, pa.DataType], ...] = (
     (_INTEGER, "BIGINT", pa.int64()),
@@ -104,6 +105,7 @@ class DelimitedFiles:
             name: [kind for kind, match in matches[name].items() if match == filled[name]]
             for name in names
         }
+        numbers = [name for name in names if filled[name] and left[name] and left[name][0] < _TIMES]
         decided: dict[int, pa.DataType] = {}
         while len(decided) < len(self._names):
             tried = {name: left[name][:1] for name in names if name not in decided}
@@ -118,7 +120,22 @@ class DelimitedFiles:
                     decided[name] = _TYPES[left[name][0]][2]
                 else:
                     left[name].pop(0)
+        self.turned: Mapping[str, str] = {
+            self._names[name]: self._first_text(name)
+            for name in numbers
+            if pa.types.is_string(decided[name])
+        }
         return pa.schema([pa.field(self._names[name], decided[name]) for name in names])
+
+    def _first_text(self, name: int) -> str:
+        """The first value of a column that is no number."""
+        query = (
+            f"SELECT c{name} FROM {self._read_csv(self._paths)} WHERE c{name} IS NOT NULL "
+            f"AND NOT regexp_full_match(c{name}, {_quoted(_NUMBER)}) LIMIT 1"
+        )
+        with self._errors(self._paths[0]):
+            found = _connect().execute(query).fetchone()
+        return str(found[0]) if found else ""
 
     def _fits(
         self, tried: Mapping[int, Sequence[int]], limit: str = ""

@@ -18,6 +18,7 @@ class ParquetFiles:
     """Parquet files with the same columns; types and metadata are the files' own."""
 
     is_text = False
+    turned: Mapping[str, str] = {}
 
     def __init__(self, paths: Sequence[Path], titles: Mapping[Path, str]) -> None:
         self._titles = titles

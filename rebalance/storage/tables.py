@@ -119,6 +119,7 @@ class Source(Protocol):
     schema: pa.Schema
     is_text: bool
     metadata: Mapping[bytes, bytes]
+    turned: Mapping[str, str]
 
     def count(self) -> int:
         """The number of rows of all files."""
@@ -150,6 +151,11 @@ class Table:
     def metadata(self) -> Mapping[bytes, bytes]:
         """The first file's key-value metadata; empty for formats that have none."""
         return self.source.metadata
+
+    @property
+    def turned(self) -> Mapping[str, str]:
+        """Columns that begin as numbers and are text, with the first value that is no number."""
+        return self.source.turned
 
     @property
     def names(self) -> list[str]:

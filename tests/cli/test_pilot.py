@@ -127,6 +127,20 @@ def test_one_value_against_the_rest(tmp_path: Path, done: Invoke, rebalance: Inv
     assert read_pilot(str(out)).label.negatives == ("a", "b")
 
 
+def test_a_csv_column_that_turns_to_text_late_is_said_with_the_value(
+    tmp_path: Path, done: Invoke
+) -> None:
+    generator = np.random.default_rng(5)
+    x, amount = generator.standard_normal(20_000), generator.integers(0, 9, 20_000)
+    y = generator.random(20_000) < 1 / (1 + np.exp(3 - x))
+    lines = [f"{a:.3f},{b},{c:d}" for a, b, c in zip(x, amount, y, strict=True)]
+    lines[15_000] = "0.5,n/a,1"
+    path = tmp_path / "t.csv"
+    path.write_text("x,amount,y\n" + "\n".join(lines) + "\n")
+    result = done(["pilot", path, "-l", "y", "-o", tmp_path / "p.rbl"])
+    assert "'amount' is text, not numbers, because of the value 'n/a'" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
