@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
+# Tests run beside each other: a thread that waits must not keep a core busy.
+export OMP_WAIT_POLICY := passive
 
 .PHONY: demo test check lint format docs bench lowest clean
 
