@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
-# Tests run beside each other: a thread that waits must not keep a core busy.
-export OMP_WAIT_POLICY := passive
 
 .PHONY: demo test check lint format docs bench lowest clean
 
 demo: $(READY)  ## flights: everything against 5% of the negatives, in one table
 	@$(BIN)/python -m tests.benchmarks.demo
 
+# Tests run beside each other: a thread that waits must not keep a core busy.
+test lowest: export OMP_WAIT_POLICY := passive
 test: $(READY)  ## all tests, the slow ones too
 	@$(BIN)/python -m pytest -q -n auto
 
