@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -91,7 +91,7 @@ def console(command: F) -> F:
             *args, console=Console(as_json=as_json, quiet=quiet, threads=threads), **rest
         )
 
-    return with_console  # type: ignore[return-value]
+    return cast(F, with_console)
 
 
 def budget(command: F) -> F:
