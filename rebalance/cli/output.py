@@ -13,12 +13,10 @@ import click
 from rebalance import __version__
 from rebalance.core.documents import plain
 from rebalance.errors import UsageError
-from rebalance.steps.context import Context
+from rebalance.steps.context import Context, Counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from rebalance.storage.tables import Batch
 
 JSON_FORMAT = 1
 
@@ -43,10 +41,10 @@ class Console(Context):
         if not self.quiet:
             click.echo(f"note: {text}", err=True)
 
-    def track(self, batches: Iterable[Batch], description: str, rows: int) -> Iterator[Batch]:
+    def track(self, things: Iterable[Counted], description: str, rows: int) -> Iterator[Counted]:
         """Show rows, rows per second and the time left while batches pass, on a terminal only."""
         if self.quiet or not sys.stderr.isatty():
-            yield from batches
+            yield from things
             return
         from rich.console import Console as Terminal
         from rich.progress import (
@@ -67,9 +65,9 @@ class Console(Context):
         )
         with bar:
             task = bar.add_task(description, total=rows)
-            for batch in batches:
-                yield batch
-                bar.advance(task, len(batch))
+            for thing in things:
+                yield thing
+                bar.advance(task, len(thing))
 
     def check_streams(self, *outputs: str | None) -> None:
         """Refuse to write two things on standard output.

@@ -44,6 +44,12 @@ from rebalance.cli.output import Console, facts
     metavar="FILE",
     help="Where to write the design as JSON.  [default: inside Parquet; beside a CSV]",
 )
+@click.option(
+    "--key",
+    metavar="COLUMN",
+    help="Draw by this column's value, not by the row's number: a table that grew keeps its "
+    "earlier choices. Never a feature.",
+)
 @options.seed
 @options.no_clobber
 @options.console
@@ -61,15 +67,20 @@ def sample(
     mix: float | None,
     probabilities: str | None,
     design: str | None,
+    key: str | None,
     seed: int,
     no_clobber: bool,
     console: Console,
 ) -> None:
     """Keep every rare row, and the common rows that carry information.
 
-    Give one of --rate, --ratio or --rows. The table is read twice, batch by batch: once to score
-    every row and solve for the probabilities, once to keep and write. Columns rb_row, rb_pi,
-    rb_weight and rb_offset are added; the design, the pilot in it, goes along.
+    Give one of --rate, --ratio or --rows. The table is read once: rows are scored by several
+    threads, those that may be kept are retained, and thinned when the probabilities are known.
+    Columns rb_row, rb_pi, rb_weight and rb_offset are added; the design, the pilot in it, goes
+    along.
+
+    In memory: a batch for each thread, and up to 32 MB of retained rows; more go to a temporary
+    file. --probabilities puts 8 bytes for each row of the table there, too.
     """
     console.check_streams(output, probabilities)
     asked = options.one_budget(rate, ratio, rows)
@@ -83,6 +94,7 @@ def sample(
         label=label,
         positive=positive,
         method=method,
+        key=key,
         floor=floor,
         mix=mix,
         seed=seed,

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rebalance.core.arrays import to_numpy
 from rebalance.core.labels import canonical
 from rebalance.errors import DataError, UsageError
 
@@ -183,10 +184,10 @@ def key_texts(array: pa.Array, column: str) -> tuple[NDArray[np.object_], NDArra
         )
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    missing = pc.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
+    missing = to_numpy(pc.is_null(array, nan_is_null=True))
     encoded = array.dictionary_encode()
     texts = [canonical(value) for value in encoded.dictionary.to_pylist()]
-    codes = np.where(missing, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False))
+    codes = np.where(missing, -1, np.nan_to_num(to_numpy(encoded.indices)))
     keys = np.empty(len(texts), dtype=np.object_)
     keys[:] = texts
     return keys, codes.astype(np.int64)

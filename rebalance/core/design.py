@@ -8,7 +8,7 @@ all N_0 negatives. Positives are all kept, pi_1 = 1 (Wang, Zhang and Wang 2021, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from rebalance.errors import UsageError
 Floats = NDArray[np.float64]
 
 _BINS_PER_UNIT = 8192
-_LOWEST = -700.0
+_LOWEST, _HIGHEST = -700.0, 700.0  # exp of these is a float64
+_HALVINGS = 80
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ class Budget:
     ratio: float | None = None
     rows: int | None = None
 
+    def wanted(self, positives: float, negatives: float) -> float:
+        """The number of negatives asked for, possible or not."""
+        if self.rate is not None:
+            return self.rate * negatives
+        if self.ratio is not None:
+            return self.ratio * positives
+        return (self.rows or 0) - positives
+
     def negatives(self, positives: int, negatives: int) -> float:
         """The expected number of negatives to keep.
 
@@ -42,12 +51,13 @@ class Budget:
         ------
         UsageError : the table does not have so many, or the number is not above 0.
         """
+        budget = self.wanted(positives, negatives)
         if self.rate is not None:
-            budget, asked = self.rate * negatives, f"--rate {self.rate:g}"
+            asked = f"--rate {self.rate:g}"
         elif self.ratio is not None:
-            budget, asked = self.ratio * positives, f"--ratio {self.ratio:g}"
+            asked = f"--ratio {self.ratio:g}"
         else:
-            budget, asked = float((self.rows or 0) - positives), f"--rows {self.rows}"
+            asked = f"--rows {self.rows}"
         if budget <= 0:
             raise UsageError(
                 f"{asked} leaves no negatives: the {positives:,} positives are all kept",
@@ -65,18 +75,31 @@ class Budget:
 
 
 class ScoreHistogram:
-    """Counts of log t in bins so fine that c comes out exact to 1e-4; merges in any order."""
+    """Counts of ranks in bins so fine that c comes out exact to 1e-4; merges in any order.
 
-    def __init__(self) -> None:
-        self._counts = np.zeros(int(-_LOWEST) * _BINS_PER_UNIT + 1, dtype=np.int64)
+    A rank is a number that orders rows as their scores do; `log_score` gives log t of ranks and has
+    a slope between 0 and 1, as the identity has, and the log probability of log odds.
+    """
 
-    def add(self, log_score: Floats) -> None:
-        """Count scores; log t is at most 0, as t is a probability."""
-        inside = np.clip(log_score, _LOWEST, 0.0)
-        bins = np.floor((inside - _LOWEST) * _BINS_PER_UNIT).astype(np.int64)
-        if len(bins):
-            first, last = int(bins.min()), int(bins.max())
-            self._counts[first : last + 1] += np.bincount(bins - first)
+    def __init__(self, log_score: Callable[[Floats], Floats]) -> None:
+        self._log_score = log_score
+        self._first = 0
+        self._counts = np.zeros(0, dtype=np.int64)
+
+    def add(self, rank: Floats) -> None:
+        """Count ranks, shape (n,)."""
+        if not len(rank):
+            return
+        bins = np.clip(rank, _LOWEST, _HIGHEST)
+        bins *= _BINS_PER_UNIT
+        placed = np.floor(bins, out=bins).astype(np.int64)
+        first = int(placed.min())
+        placed -= first
+        self._merge(first, np.bincount(placed))
+
+    def merge(self, other: ScoreHistogram) -> None:
+        """Add what another one counted."""
+        self._merge(other._first, other._counts)
 
     def solve(self, budget: float, floor: float, mix: float) -> float:
         """The c for which the inclusion probabilities of all scores counted sum to `budget`.
@@ -84,17 +107,27 @@ class ScoreHistogram:
         Every bin stands for its middle, so the sum is off by less than half a bin, 6.1e-5
         relative.
         """
-        filled = np.flatnonzero(self._counts)
-        score = np.exp((filled + 0.5) / _BINS_PER_UNIT + _LOWEST)
-        counts = self._counts[filled].astype(np.float64)
+        log_score, counts = self._filled()
         rate = budget / counts.sum()
+        if mix == 1.0:
+            return float(rate)
+        # Sums over the bins below each: those at the floor, in between, and at 1 are three ranges.
+        rows = np.concatenate([[0.0], np.cumsum(counts)])
+        scores = np.concatenate([[0.0], np.cumsum(counts * np.exp(log_score))])
+        with np.errstate(divide="ignore"):
+            log_floor = np.log(max(floor - mix * rate, 0.0)) - np.log1p(-mix)
+            log_one = np.log(1.0 - mix * rate) - np.log1p(-mix)
 
         def kept(log_c: float) -> float:
-            pi = np.clip(mix * rate + (1 - mix) * np.exp(log_c) * score, floor, 1.0)
-            return float(counts @ pi)
+            low, high = np.searchsorted(log_score, [log_floor - log_c, log_one - log_c])
+            between = mix * rate * (rows[high] - rows[low])
+            part = scores[high] - scores[low]
+            if part > 0:
+                between += (1 - mix) * np.exp(log_c + np.log(part))
+            return float(floor * rows[low] + between + rows[-1] - rows[high])
 
-        low, high = np.log(rate) - 1.0, 1.0 - np.log(score.min())
-        for _ in range(200):
+        low, high = np.log(rate) - 1.0 - log_score.max(), 1.0 - log_score.min()
+        for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
             if kept(middle) < budget:
                 low = middle
@@ -102,10 +135,54 @@ class ScoreHistogram:
                 high = middle
         return float(np.exp(0.5 * (low + high)))
 
+    def outlook(self, design: Design) -> Outlook:
+        """What a design keeps of the rows counted, each bin at its middle."""
+        log_score, counts = self._filled()
+        pi = design.pi_0(log_score)
+        return Outlook(
+            expected=float(counts @ pi),
+            variance=float(counts @ (pi * (1 - pi))),
+            at_floor=int(counts[pi <= design.floor].sum()),
+            at_one=int(counts[pi >= 1].sum()),
+        )
+
+    def _filled(self) -> tuple[Floats, Floats]:
+        """log t at the middle of the bins that have rows, ascending, and their counts."""
+        filled = np.flatnonzero(self._counts)
+        rank = (filled + self._first + 0.5) / _BINS_PER_UNIT
+        return self._log_score(rank), self._counts[filled].astype(np.float64)
+
+    def _merge(self, first: int, counts: NDArray[np.int64]) -> None:
+        if not len(counts):
+            return
+        if not len(self._counts):
+            self._first, self._counts = first, counts.astype(np.int64)
+            return
+        before = self._first - min(first, self._first)
+        last = max(first + len(counts), self._first + len(self._counts))
+        after = last - self._first - len(self._counts)
+        if before or after:
+            self._counts = np.pad(self._counts, (before, after))
+            self._first -= before
+        self._counts[first - self._first :][: len(counts)] += counts
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a design keeps of the negatives, before any draw."""
+
+    expected: float
+    variance: float
+    at_floor: int
+    at_one: int
+
 
 @dataclass(frozen=True)
 class Design:
-    """How a sample was drawn. `rate` is budget / N_0; counts are rows of the population."""
+    """How a sample was drawn. `rate` is budget / N_0; counts are rows of the population.
+
+    `draw_key` names the column whose values the draws depend on; None where it is the row's number.
+    """
 
     method: str
     score: str
@@ -121,6 +198,7 @@ class Design:
     key: str | None = None
     sample_weight: str | None = None
     pilot_digest: str | None = None
+    draw_key: str | None = None
 
     @property
     def population_log_odds(self) -> float:
@@ -141,7 +219,8 @@ class Design:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Design:
         """The design that `to_document` described."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__}
+        fields = {name: document[name] for name in cls.__dataclass_fields__ if name != "draw_key"}
+        fields["draw_key"] = document.get("draw_key")  # older designs have none
         fields["label"] = Label.from_document(fields["label"])
         fields["drop"] = tuple(fields["drop"])
         return cls(**fields)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rebalance.core.arrays import is_valid, texts_to_arrow, to_numpy
 from rebalance.core.kinds import Kind
 from rebalance.errors import DataError
 
@@ -48,12 +49,6 @@ class Numeric:
         absent = np.isnan(values)
         standard = np.where(absent, 0.0, (values - self.mean) / self.scale)
         return np.column_stack([standard, absent] if self.missing else [standard])
-
-    def add(self, score: Floats, values: Floats, slopes: Floats) -> None:
-        """Add slopes times the columns of z to `score`, in place."""
-        at_missing = slopes[1] if self.missing else 0.0
-        part = (values - self.mean) / self.scale * slopes[0]
-        score += np.where(np.isnan(values), at_missing, part)
 
 
 @dataclass(frozen=True)
@@ -111,10 +106,6 @@ class Coded:
         """Columns of z, shape (n, columns)."""
         return np.asarray(self.table[codes], dtype=np.float64)
 
-    def add(self, score: Floats, codes: Codes, slopes: Floats) -> None:
-        """Add slopes times the columns of z to `score`, in place."""
-        score += (self.table @ slopes)[codes]
-
 
 @dataclass(frozen=True)
 class Encoder:
@@ -141,21 +132,21 @@ class Encoder:
 
     def linear(self, columns: Columns) -> Floats:
         """The columns of z without the intercept, shape (n, d)."""
-        values = self._values(columns)
+        values = self.values(columns)
         rows = len(next(iter(columns.values()))) if columns else 0
         parts = [term.expand(values[at]) for at, term in enumerate(self.terms)]
         return np.hstack(parts) if parts else np.zeros((rows, 0))
 
     def trees(self, columns: Columns) -> Floats:
-        """One column a term, shape (n, terms); missing is NaN, another level is code L.
+        """One column a term, shape (n, terms), in column order; missing is NaN, another level L.
 
         Trees take NaN for 0 where training had none missing: there a missing number stands at the
         mean, and a part of a time at the most frequent.
         """
         placed = {term.feature for term in self.terms if term.missing}
-        values = self._values(columns)
+        values = self.values(columns)
         rows = len(next(iter(columns.values()))) if columns else 0
-        matrix = np.empty((rows, len(self.terms)))
+        matrix = np.empty((rows, len(self.terms)), order="F")
         for at, term in enumerate(self.terms):
             matrix[:, at] = values[at]
             stands_at = np.nan
@@ -169,18 +160,6 @@ class Encoder:
             matrix[absent, at] = stands_at
         return matrix
 
-    def score(self, columns: Columns, intercept: float, slopes: Floats) -> Floats:
-        """intercept + z'slopes for every row, shape (n,), added column by column."""
-        values = self._values(columns)
-        rows = len(next(iter(columns.values()))) if columns else 0
-        score = np.full(rows, intercept)
-        first = 0
-        for at, term in enumerate(self.terms):
-            width = len(term.names)
-            term.add(score, values[at], slopes[first : first + width])
-            first += width
-        return score
-
     def surprises(self, columns: Columns) -> dict[str, int]:
         """Values by column for which training left no place: missing, or of a level not seen."""
         found: dict[str, int] = {}
@@ -189,7 +168,9 @@ class Encoder:
             array = columns[term.feature]
             count = 0
             if term.feature not in placed:
-                count += pc.sum(pc.is_null(array, nan_is_null=True)).as_py() or 0
+                count += array.null_count
+                if pa.types.is_floating(array.type):
+                    count += _count_nan(array)
             if isinstance(term, Coded) and term.part == "level" and not term.other:
                 count += int((_codes(array, term) == len(term.levels)).sum())
             if count:
@@ -219,10 +200,16 @@ class Encoder:
                 terms.append(Coded(**fields))
         return cls(document["kinds"], tuple(terms), document["left_out"], document["widths"])
 
-    def _values(self, columns: Columns) -> list[Any]:
-        """The values of every term: reals with NaN, or codes."""
+    def values(self, columns: Columns, *, checked: bool = True) -> list[Any]:
+        """The values of every term, shape (n,): reals with NaN where missing, or codes.
+
+        Raises
+        ------
+        DataError : vectors have another length than in training; a number is infinite, if
+            `checked`.
+        """
         raw = {
-            name: _reals(columns[name], name)
+            name: _reals(columns[name], name) if checked else _as_reals(columns[name])
             for name, kind in self.kinds.items()
             if kind in ("number", "boolean", "vector")
         }
@@ -347,21 +334,44 @@ def _codes(array: pa.Array, term: Coded) -> Codes:
         # One clock for all files: a CSV's zones are read as UTC.
         array = array.cast(pa.timestamp(array.type.unit, "UTC"))
     if term.part == "level":
-        values = array.dictionary if pa.types.is_dictionary(array.type) else array
-        text = _text(values)
-        found = pc.index_in(text, value_set=pa.array(term.levels, text.type))
-        codes = pc.fill_null(found, count)
-        if values is not array:
-            codes = codes.take(array.indices)
-    elif term.part == "hour":
-        codes = pa.nulls(len(array)) if pa.types.is_date(array.type) else pc.hour(array)
-        codes = pc.fill_null(codes.cast(pa.int32()), 0)
+        if pa.types.is_dictionary(array.type):
+            of_dictionary = _level_codes(array.dictionary, term)
+            codes = of_dictionary[_positions(array, len(array.dictionary))]
+            return np.asarray(codes, dtype=np.int32)
+        return _level_codes(array, term)[:-1]
+    if term.part == "hour":
+        if pa.types.is_date(array.type):
+            codes = np.zeros(len(array), dtype=np.int32)
+        else:
+            codes = to_numpy(pc.hour(array))
     elif term.part == "weekday":
-        codes = pc.day_of_week(array)
+        codes = to_numpy(pc.day_of_week(array))
     else:
-        codes = pc.subtract(pc.month(array), 1)
-    codes = pc.if_else(pc.is_null(array), count + 1, codes.cast(pa.int32()))
-    return np.ascontiguousarray(codes.cast(pa.int32()).to_numpy(zero_copy_only=False))
+        codes = to_numpy(pc.month(array)) - 1
+    valid = is_valid(array)
+    if valid is not None:
+        codes = np.where(valid, codes, count + 1)
+    return np.ascontiguousarray(codes, dtype=np.int32)
+
+
+def _level_codes(values: pa.Array, term: Coded) -> Codes:
+    """The codes of some values, and one more at the end, that of a missing value."""
+    text = _text(values)
+    count = len(term.levels)
+    codes = np.full(len(text) + 1, count + 1, dtype=np.int32)
+    found = to_numpy(pc.index_in(text, value_set=texts_to_arrow(term.levels)))
+    codes[:-1] = np.where(np.isnan(found), count, found)
+    valid = is_valid(text)
+    if valid is not None:
+        codes[:-1][~valid] = count + 1
+    return codes
+
+
+def _positions(array: pa.Array, count: int) -> NDArray[np.integer[Any]]:
+    """Where a dictionary array's values are in its dictionary; `count` stands for missing."""
+    valid = is_valid(array)
+    positions: NDArray[np.integer[Any]] = to_numpy(array.indices)
+    return positions if valid is None else np.where(valid, positions, count).astype(np.int64)
 
 
 def _text(array: pa.Array) -> pa.Array:
@@ -371,26 +381,39 @@ def _text(array: pa.Array) -> pa.Array:
 
 
 def _reals(array: pa.Array, name: str) -> Floats:
-    """Numbers as float64 with NaN for missing, shape (n,) or, for vectors, (n, elements)."""
-    if pa.types.is_fixed_size_list(array.type):
-        width = array.type.list_size
-        start = array.offset * width
-        inner = array.values.slice(start, len(array) * width)
-        values = _reals(inner, name).reshape(len(array), width)
-        if array.null_count:
-            values = values.copy()
-            values[np.asarray(array.is_null())] = np.nan
-        return values
-    if pa.types.is_boolean(array.type):
-        array = array.cast(pa.int8())
-    cast = array.cast(pa.float64(), safe=False) if array.type != pa.float64() else array
-    values = cast.to_numpy(zero_copy_only=False)
+    """Finite numbers as float64, NaN where missing, shape (n,) or, for vectors, (n, elements).
+
+    Raises
+    ------
+    DataError : one is infinite.
+    """
+    values = _as_reals(array)
     infinite = np.isinf(values)
     if infinite.any():
         raise DataError(
             "a number is infinite",
             where=f"column '{name}'",
             remedy="replace it, or leave the column out with --drop",
-            row=int(np.argmax(infinite)),
+            row=int(np.argmax(infinite.reshape(len(array), -1).any(axis=1))),
         )
-    return np.ascontiguousarray(values)
+    return values
+
+
+def _count_nan(array: pa.Array) -> int:
+    """Values that are NaN and not null."""
+    values = to_numpy(array)
+    if not len(values) or not np.isnan(values.min()):  # much the faster test
+        return 0
+    return int(np.count_nonzero(np.isnan(values))) - int(array.null_count)
+
+
+def _as_reals(array: pa.Array) -> Floats:
+    if pa.types.is_fixed_size_list(array.type):
+        width = array.type.list_size
+        inner = array.values.slice(array.offset * width, len(array) * width)
+        values = _as_reals(inner).reshape(len(array), width)
+        valid = is_valid(array)
+        return values if valid is None else np.where(valid[:, None], values, np.nan)
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.float64(), safe=False)
+    return np.ascontiguousarray(to_numpy(array), dtype=np.float64)

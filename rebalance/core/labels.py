@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rebalance.core.arrays import to_numpy
 from rebalance.errors import DataError, nearest
 
 MAX_VALUES = 100
@@ -115,7 +116,7 @@ def label_codes(
                 where=f"column '{column}'",
                 remedy="name a column that holds classes, with --label",
             )
-    codes: NDArray[np.int64] = position[encoded.indices.to_numpy(zero_copy_only=False)]
+    codes: NDArray[np.int64] = position[to_numpy(encoded.indices)]
     return codes
 
 

@@ -50,6 +50,53 @@ class DistinctSketch:
         return round((self._size - 1) / (int(self._hashes[-1]) / _HASHES))
 
 
+class KeyCensus:
+    """How many rows repeat a key, from the draws of the rows, which are the same for one key.
+
+    Exact while there are fewer than `size` keys; then from the rows of the keys with the smallest
+    draws, which are a uniform choice of the keys. It does not depend on order or batches.
+    """
+
+    def __init__(self, size: int = 65_536) -> None:
+        self._size = size
+        self._draws = np.empty(0)
+        self._below = np.inf
+        self.missing = 0
+        self.first_missing: int | None = None
+
+    def add(self, draws: NDArray[np.float64]) -> None:
+        """Count rows with these draws, shape (n,)."""
+        self._draws = np.concatenate([self._draws, draws[draws < self._below]])
+        if len(self._draws) <= 4 * self._size:
+            return
+        different = np.unique(self._draws)
+        if len(different) > self._size:
+            self._below = float(different[self._size])
+            self._draws = self._draws[self._draws < self._below]
+
+    def add_missing(self, rows: NDArray[np.int64]) -> None:
+        """Count rows without a key, by their numbers."""
+        if len(rows) and self.first_missing is None:
+            self.first_missing = int(rows[0])
+        self.missing += len(rows)
+
+    def merge(self, other: KeyCensus) -> None:
+        """Add what was counted of later rows."""
+        self._below = min(self._below, other._below)
+        self._draws = self._draws[self._draws < self._below]
+        self.add(other._draws)
+        self.missing += other.missing
+        if self.first_missing is None:
+            self.first_missing = other.first_missing
+
+    def repeated(self) -> tuple[int, bool]:
+        """Rows whose key an earlier row has, and whether the number is exact."""
+        count = len(self._draws) - len(np.unique(self._draws))
+        if np.isinf(self._below):
+            return count, True
+        return round(count / self._below), False
+
+
 class FrequencySketch:
     """Counts of the most frequent values, exact while few are different.
 

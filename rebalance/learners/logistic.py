@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from rebalance.core.correction import probability
 from rebalance.core.encoding import Encoder, learn_encoder
 from rebalance.core.kinds import Kind
+from rebalance.core.linear import LinearScore
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 
@@ -55,7 +57,11 @@ class LinearModel:
 
     def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None = None) -> Floats:
         """The log odds of every row, shape (n,), added column by column."""
-        return self.encoder.score(columns, self.intercept, self.slopes)
+        return self._score(columns)
+
+    @cached_property
+    def _score(self) -> LinearScore:
+        return LinearScore(self.encoder, self.intercept, self.slopes)
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
         """Values for which training left no place, by column: they count as the mean."""

@@ -27,8 +27,11 @@ class Sampler(Protocol):
     def kinds(self) -> Mapping[str, Kind]:
         """The columns it reads, by kind."""
 
-    def log_score(self, columns: Mapping[str, pa.Array], rows: int) -> NDArray[np.float64]:
-        """log t of every row, at most 0, shape (rows,)."""
+    def rank(self, columns: Mapping[str, pa.Array], rows: int) -> NDArray[np.float64]:
+        """A number for every row that orders rows as log t does and is at least log t, (rows,)."""
+
+    def log_score(self, rank: NDArray[np.float64]) -> NDArray[np.float64]:
+        """log t of rows of these ranks, at most 0, shape (n,)."""
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
         """Values for which the score has no place, by column."""

@@ -43,9 +43,13 @@ class Nonuniform:
         """The columns it reads, by kind."""
         return self._pilot.kinds
 
-    def log_score(self, columns: Mapping[str, pa.Array], rows: int) -> Floats:
-        """log t of every row, shape (rows,)."""
-        return log_probability(self._pilot.log_odds(columns))
+    def rank(self, columns: Mapping[str, pa.Array], rows: int) -> Floats:
+        """The pilot's log odds g of every row, shape (rows,): p = e^g / (1 + e^g) <= e^g."""
+        return self._pilot.log_odds(columns)
+
+    def log_score(self, rank: Floats) -> Floats:
+        """log t of rows of these log odds, shape (n,)."""
+        return log_probability(rank)
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
         """Values that the pilot has no place for, by column."""

@@ -18,9 +18,13 @@ class Uniform:
     score = "uniform"
     kinds: Mapping[str, Kind] = {}
 
-    def log_score(self, columns: Mapping[str, pa.Array], rows: int) -> NDArray[np.float64]:
-        """log t of every row, shape (rows,)."""
+    def rank(self, columns: Mapping[str, pa.Array], rows: int) -> NDArray[np.float64]:
+        """0 for every row, shape (rows,)."""
         return np.zeros(rows)
+
+    def log_score(self, rank: NDArray[np.float64]) -> NDArray[np.float64]:
+        """log t of every row, shape (n,)."""
+        return rank
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
         """None: no column is read."""

@@ -136,12 +136,18 @@ class Drawn:
 
     def log_score(self, batch: Batch) -> Floats:
         """log t of every row, shape (n,)."""
-        return self._sampler.log_score(batch.features(self.kinds), len(batch))
+        return self._log_score(batch.features(self.kinds), len(batch))
 
     def offset_of(self, columns: Columns, rows: int) -> Floats:
         """l of every row of a table in memory, shape (rows,)."""
-        pi_0 = self.design.pi_0(self._sampler.log_score(columns, rows))
-        return offset(pi_0, np.ones(rows))
+        return offset(self.design.pi_0(self._log_score(columns, rows)), np.ones(rows))
+
+    def log_score_of(self, rank: Floats) -> Floats:
+        """log t of rows of these ranks, shape (n,)."""
+        return self._sampler.log_score(rank)
+
+    def _log_score(self, columns: Columns, rows: int) -> Floats:
+        return self._sampler.log_score(self._sampler.rank(columns, rows))
 
     def pi_0(self, batch: Batch) -> Floats:
         """The probability with which a negative at each row's x is kept, shape (n,)."""

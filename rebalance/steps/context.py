@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from rebalance.storage.tables import Batch
+from rebalance.storage.reading import USUAL, Reading
+
+Counted = TypeVar("Counted", bound=Sized)
 
 
 @dataclass
@@ -15,6 +16,7 @@ class Context:
     """Collects what a step has to say; the command line shows it as it comes."""
 
     threads: int | None = None
+    reading: Reading = USUAL
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -23,9 +25,9 @@ class Context:
 
     def track(
         self,
-        batches: Iterable[Batch],
+        things: Iterable[Counted],
         description: str,
         rows: int,
-    ) -> Iterator[Batch]:
-        """Pass the batches on, counting rows for whoever watches."""
-        yield from batches
+    ) -> Iterator[Counted]:
+        """Pass batches on, counting their rows for whoever watches."""
+        yield from things

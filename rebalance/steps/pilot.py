@@ -132,7 +132,7 @@ def pilot(
     check_artifact(output)
     check_outputs([output], inputs, clobber=clobber)
     learner = get_learner(model)
-    table = open_table(inputs)
+    table = open_table(inputs, context.reading)
     table.refuse_own_columns()
     kinds = choose_features(
         table, label, drop=drop, key=key, sample_weight=sample_weight, context=context

@@ -65,7 +65,7 @@ def predict(
             where=f"file '{model}'",
             remedy="leave --sampled out",
         )
-    table = open_table(inputs)
+    table = open_table(inputs, context.reading)
     kept = _kept(table, keep)
     kinds = read.kinds
     if sampled and read.drawn is not None:

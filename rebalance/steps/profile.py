@@ -118,7 +118,7 @@ def profile(
     UsageError : the label is dropped or is the key.
     DataError : a file cannot be read, a named column is not there, or the label is no label.
     """
-    table = open_table(inputs)
+    table = open_table(inputs, context.reading)
     outside = _named(table, label, drop, key)
     usable = [
         field.name

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
+from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import offset
-from rebalance.core.design import Budget, Design, ScoreHistogram
-from rebalance.core.draws import Purpose, uniforms
-from rebalance.core.labels import Label, LabelCounter, canonical, choose_label, is_positive
-from rebalance.errors import ArtifactError, UsageError
+from rebalance.core.design import Budget, Design, Outlook
+from rebalance.core.labels import canonical, choose_label, is_positive
+from rebalance.core.selection import Terms
+from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.samplers import Sampler, get_sampler
 from rebalance.steps.artifacts import DESIGN_KEY, Drawn, Pilot, design_sidecar, read_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
+from rebalance.steps.selection import Known, Population, Selection
 from rebalance.storage.atomic import check_outputs, write_bytes
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Table, located
 from rebalance.storage.writers import output_format, table_writers
-
-FLOOR_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -53,44 +50,6 @@ class SampleResult:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Known:
-    """The label's column, all of it where a pilot knows it, else the positive value asked for."""
-
-    column: str
-    label: Label | None
-    positive: str | None
-
-
-@dataclass(frozen=True)
-class _Population:
-    """What the first pass found."""
-
-    label: Label
-    positives: int
-    negatives: int
-    scores: ScoreHistogram
-
-
-@dataclass
-class _Tally:
-    """Counts over all rows, filled as they pass."""
-
-    kept_positives: int = 0
-    kept_negatives: int = 0
-    expected: float = 0.0
-    variance: float = 0.0
-    at_floor: int = 0
-    at_one: int = 0
-
-    def add(self, pi_0: NDArray[np.float64], y_true: NDArray[np.bool_], floor: float) -> None:
-        negatives = pi_0[~y_true]
-        self.expected += float(negatives.sum())
-        self.variance += float((negatives * (1 - negatives)).sum())
-        self.at_floor += int((negatives <= floor).sum())
-        self.at_one += int((negatives >= 1).sum())
-
-
 def sample(
     inputs: Sequence[str],
     output: str,
@@ -100,6 +59,7 @@ def sample(
     label: str | None = None,
     positive: str | None = None,
     method: str | None = None,
+    key: str | None = None,
     floor: float | None = None,
     mix: float | None = None,
     seed: int = 0,
@@ -110,8 +70,9 @@ def sample(
 ) -> SampleResult:
     """Keep every positive and a budget of negatives, each with a known probability.
 
-    The first pass scores all rows and solves for c; the second keeps and writes. `rb_pi`,
-    `rb_weight` and `rb_offset` are float64, `rb_row` int64, counted over all inputs.
+    One pass scores all rows and retains those that may be kept; then c is solved and they are
+    thinned and written. `rb_pi`, `rb_weight` and `rb_offset` are float64, `rb_row` int64, counted
+    over all inputs. With `key`, draws depend on that column's value instead of the row's number.
 
     Raises
     ------
@@ -132,19 +93,23 @@ def sample(
         raise UsageError(
             "--floor and --mix have no meaning for uniform sampling", remedy="leave them out"
         )
-    table = open_table(inputs)
+    table = open_table(inputs, context.reading)
     table.refuse_own_columns()
-    known = _known_label(table, read, label, positive)
-    if read is not None and sampler.kinds:
-        table.require_features(read.kinds, "the pilot")
-    found = _look(table, known, sampler, context)
-    design = _design(found, sampler, read, budget=budget, floor=floor, mix=mix or 0.0, seed=seed)
-    drawn = Drawn(design, read if sampler.kinds else None)
-    tally = _keep(table, drawn, output, probabilities, context)
+    terms = Terms(budget, floor, mix or 0.0, sampler.score == "uniform")
+    known = _known(table, read, sampler, terms, label=label, positive=positive, seed=seed, key=key)
+    with Selection(table, known, context, keep_ranks=probabilities is not None) as selection:
+        selection.look()
+        design = _design(selection.population, known, read, table, context)
+        drawn = Drawn(design, read if sampler.kinds else None)
+        kept = _write(selection, drawn, output, probabilities)
+        outlook = selection.population.ranks.outlook(design) if sampler.kinds else None
     if design_output is not None:
         write_bytes(Path(design_output), drawn.to_json().encode())
     elif output == "-":
         context.note("the design was not written: give --design FILE to train on this sample")
+    if outlook is None:
+        expected = design.rate * design.negatives
+        outlook = Outlook(expected, expected * (1 - design.rate), 0, 0)
     return SampleResult(
         output=output,
         method=design.method,
@@ -154,137 +119,151 @@ def sample(
         rate=design.rate,
         c=design.c,
         floor=design.floor,
-        kept_positives=tally.kept_positives,
-        kept_negatives=tally.kept_negatives,
-        expected_negatives=tally.expected,
-        standard_deviation=float(np.sqrt(tally.variance)),
-        at_floor=tally.at_floor,
-        at_one=tally.at_one,
+        kept_positives=design.positives,
+        kept_negatives=kept - design.positives,
+        expected_negatives=outlook.expected,
+        standard_deviation=float(np.sqrt(outlook.variance)),
+        at_floor=outlook.at_floor,
+        at_one=outlook.at_one,
     )
 
 
-def _known_label(
-    table: Table, pilot: Pilot | None, label: str | None, positive: str | None
-) -> _Known:
-    """What is known of the label before the table is read."""
+def _known(
+    table: Table,
+    pilot: Pilot | None,
+    sampler: Sampler,
+    terms: Terms,
+    *,
+    label: str | None,
+    positive: str | None,
+    seed: int,
+    key: str | None,
+) -> Known:
+    """What is known before the table is read; checks that the columns needed are there."""
+    if key is not None:
+        table.require(key, "--key")
     if pilot is None:
         if label is None:
             raise UsageError(
                 "the label is not known", remedy="name its column with --label, or give a --pilot"
             )
         table.require(label, "--label")
-        return _Known(label, None, positive)
-    if label is not None and label != pilot.label.column:
-        raise ArtifactError(
-            f"the pilot was made for the label '{pilot.label.column}', not '{label}'",
-            remedy=f"make one with 'rebalance pilot -l {label}'",
+        wanted = canonical(positive) if positive is not None else None
+        found = Known(label, None, wanted, sampler, terms, seed, key)
+    else:
+        if label is not None and label != pilot.label.column:
+            raise ArtifactError(
+                f"the pilot was made for the label '{pilot.label.column}', not '{label}'",
+                remedy=f"make one with 'rebalance pilot -l {label}'",
+            )
+        if positive is not None and canonical(positive) != pilot.label.positive:
+            raise ArtifactError(
+                f"the pilot's positive value is '{pilot.label.positive}', not '{positive}'",
+                remedy=f"make one with 'rebalance pilot --positive {positive}'",
+            )
+        table.require(pilot.label.column, "the pilot's label")
+        table.require_features(sampler.kinds, "the pilot")
+        found = Known(
+            pilot.label.column, pilot.label, pilot.label.positive, sampler, terms, seed, key
         )
-    if positive is not None and canonical(positive) != pilot.label.positive:
-        raise ArtifactError(
-            f"the pilot's positive value is '{pilot.label.positive}', not '{positive}'",
-            remedy=f"make one with 'rebalance pilot --positive {positive}'",
+    if key == found.column:
+        raise UsageError(
+            f"'{key}' is the label and --key at once", remedy="name another column with --key"
         )
-    table.require(pilot.label.column, "the pilot's label")
-    return _Known(pilot.label.column, pilot.label, None)
-
-
-def _look(table: Table, known: _Known, sampler: Sampler, context: Context) -> _Population:
-    """First pass: count the classes and the scores of the negatives."""
-    histogram = ScoreHistogram()
-    counter = LabelCounter(known.column)
-    surprises: Counter[str] = Counter()
-    batches = table.batches([known.column, *sampler.kinds])
-    for batch in context.track(batches, "scoring", table.num_rows):
-        labels = batch.column(known.column)
-        with batch.located():
-            counter.add(labels, batch.start)
-            if known.label is not None and sampler.kinds:
-                y_true = is_positive(labels, known.label, batch.start)
-                columns = batch.features(sampler.kinds)
-                histogram.add(sampler.log_score(columns, len(batch))[~y_true])
-                surprises.update(sampler.surprises(columns))
-    wanted = known.positive if known.label is None else known.label.positive
-    with located(table.place):
-        label = choose_label(known.column, counter.counts, wanted)
-    tell_surprises(surprises, "the pilot", context)
-    if wanted is None:
-        context.note(f"'{label.positive}' is the positive value of '{known.column}'")
-    positives = counter.counts[label.positive]
-    negatives = sum(counter.counts.values()) - positives
-    return _Population(known.label or label, positives, negatives, histogram)
+    return found
 
 
 def _design(
-    found: _Population,
-    sampler: Sampler,
-    pilot: Pilot | None,
-    *,
-    budget: Budget,
-    floor: float | None,
-    mix: float,
-    seed: int,
+    found: Population, known: Known, pilot: Pilot | None, table: Table, context: Context
 ) -> Design:
-    wanted = budget.negatives(found.positives, found.negatives)
-    rate = wanted / found.negatives
-    lowest = FLOOR_SHARE * rate if floor is None else floor
+    """The design that spends the budget on this population; says what is special about it."""
+    _check_keys(found, known, table, context)
+    with located(table.place):
+        label = choose_label(known.column, found.counts, known.positive)
+    if known.positive is None:
+        context.note(f"'{label.positive}' is the positive value of '{known.column}'")
+    tell_surprises(found.surprises, "the pilot", context)
+    terms = known.terms
+    positives = found.counts[label.positive]
+    negatives = found.counts.total() - positives
+    wanted = terms.budget.negatives(positives, negatives)
+    rate = wanted / negatives
+    lowest = terms.lowest(rate)
     if lowest > rate:
         raise UsageError(
             f"the floor {lowest:g} is above the rate {rate:g}",
             remedy=f"give a --floor of at most {rate:g}",
         )
-    uniform = sampler.score == "uniform"
+    sampler = known.sampler
     return Design(
         method=sampler.name,
         score=sampler.score,
         rate=rate,
-        c=rate if uniform else found.scores.solve(wanted, lowest, mix),
-        floor=rate if uniform else lowest,
-        mix=1.0 if uniform else mix,
-        seed=seed,
-        label=found.label,
-        positives=found.positives,
-        negatives=found.negatives,
+        c=rate if terms.uniform else found.ranks.solve(wanted, lowest, terms.mix),
+        floor=rate if terms.uniform else lowest,
+        mix=1.0 if terms.uniform else terms.mix,
+        seed=known.seed,
+        label=known.label or label,
+        positives=positives,
+        negatives=negatives,
         drop=pilot.drop if pilot else (),
-        key=pilot.key if pilot else None,
+        key=known.key or (pilot.key if pilot else None),
         sample_weight=pilot.sample_weight if pilot else None,
-        pilot_digest=pilot.digest if pilot and not uniform else None,
+        pilot_digest=pilot.digest if pilot and not terms.uniform else None,
+        draw_key=known.key,
     )
 
 
-def _keep(
-    table: Table, drawn: Drawn, output: str, probabilities: str | None, context: Context
-) -> _Tally:
-    """Second pass: keep a row when its draw is below its inclusion probability, and write it."""
+def _check_keys(found: Population, known: Known, table: Table, context: Context) -> None:
+    """Refuse rows without a key; say how many rows share one."""
+    if known.key is None:
+        return
+    if found.keys.missing:
+        raise DataError(
+            f"the key is missing in {found.keys.missing:,} rows",
+            where=f"{table.place}, column '{known.key}', first in row {found.keys.first_missing} "
+            "(counting from 0)",
+            remedy="fill it in, leave those rows out, or sample without --key",
+        )
+    repeated, exact = found.keys.repeated()
+    if repeated:
+        context.note(
+            f"{'' if exact else 'about '}{repeated:,} rows have a '{known.key}' that an earlier "
+            "row has: they share its draw"
+        )
+
+
+def _write(selection: Selection, drawn: Drawn, output: str, probabilities: str | None) -> int:
+    """Keep a candidate when its draw is below its inclusion probability; gives the rows kept."""
     design = drawn.design
-    tally = _Tally()
+    total = 0
     outputs = [output, *([probabilities] if probabilities else [])]
     with table_writers(outputs) as (kept_rows, *others):
-        for batch in context.track(table.batches(), "sampling", table.num_rows):
-            with batch.located():
-                y_true = is_positive(batch.column(design.label.column), design.label, batch.start)
-            log_score = drawn.log_score(batch)
-            pi_0 = design.pi_0(log_score)
+        for found in selection.candidates(design):
+            y_true = is_positive(found.rows.column(design.label.column), design.label)
+            pi_0 = design.pi_0(drawn.log_score_of(found.rank))
             pi = np.where(y_true, 1.0, pi_0)
-            keep = uniforms(design.seed, Purpose.SAMPLE, batch.start, len(batch)) < pi
-            tally.add(pi_0, y_true, design.floor)
-            tally.kept_positives += int((keep & y_true).sum())
-            tally.kept_negatives += int((keep & ~y_true).sum())
-            rows = np.arange(batch.start, batch.start + len(batch))
-            shift = offset(pi_0, np.ones(len(batch)))
+            keep = np.flatnonzero(found.draws < pi)
+            shift = offset(pi_0, np.ones(len(pi_0)))
             extra = {
-                "rb_row": pa.array(rows[keep]),
-                "rb_pi": pa.array(pi[keep]),
-                "rb_weight": pa.array(1.0 / pi[keep]),
-                "rb_offset": pa.array(shift[keep]),
+                "rb_row": to_arrow(found.number[keep]),
+                "rb_pi": to_arrow(pi[keep]),
+                "rb_weight": to_arrow(1.0 / pi[keep]),
+                "rb_offset": to_arrow(shift[keep]),
             }
-            kept_rows.write(batch.filter(pa.array(keep)), extra)
-            for all_rows in others:
+            kept_rows.write(found.rows.take(keep), extra)
+            total += len(keep)
+        for all_rows in others:
+            start = 0
+            for rank in selection.ranks():
+                log_score = drawn.log_score_of(rank)
                 every = {
-                    "rb_row": pa.array(rows),
-                    "score": pa.array(np.exp(log_score)),
-                    "pi_0": pa.array(pi_0),
-                    "pi_1": pa.array(np.ones(len(batch))),
+                    "rb_row": to_arrow(np.arange(start, start + len(rank))),
+                    "score": to_arrow(np.exp(log_score)),
+                    "pi_0": to_arrow(design.pi_0(log_score)),
+                    "pi_1": to_arrow(np.ones(len(rank))),
                 }
                 all_rows.write(None, every)
+                start += len(rank)
         kept_rows.describe({DESIGN_KEY.decode(): drawn.to_json()})
-    return tally
+    return total

@@ -97,7 +97,7 @@ def split(
     check_outputs(outputs, inputs, clobber=clobber)
     for output in outputs:
         output_format(output)
-    table = open_table(inputs)
+    table = open_table(inputs, context.reading)
     _check_columns(table, label, key, time)
     task = Task(table, shares, label, positive, seed, context)
     if key is not None:

@@ -133,7 +133,7 @@ def train(
     sources = [*inputs, *sidecars, *([design] if design else [])]
     check_outputs([output], sources, clobber=clobber)
     learner = get_learner(model, settings)
-    table = open_table(inputs)
+    table = open_table(inputs, context.reading)
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)

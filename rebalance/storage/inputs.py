@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import importlib
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import pyarrow as pa
 from rebalance.errors import DataError, UsageError
 from rebalance.storage.delimited import DelimitedFiles
 from rebalance.storage.parquet import ParquetFiles
+from rebalance.storage.reading import USUAL, Reading
 from rebalance.storage.tables import Source, Table
 
 _MAGIC = {
@@ -30,7 +30,7 @@ def use_threads(count: int) -> None:
     pa.set_cpu_count(count)
 
 
-def open_table(inputs: Sequence[str]) -> Table:
+def open_table(inputs: Sequence[str], reading: Reading = USUAL) -> Table:
     """Open files, globs, or `-` for standard input, as one table.
 
     Raises
@@ -38,17 +38,15 @@ def open_table(inputs: Sequence[str]) -> Table:
     UsageError : nothing matches, or the format is not known.
     DataError : a file is missing, empty, damaged, or the files do not have the same columns.
     """
-    # pyarrow imports pandas when it first makes a NumPy array, and swallows an interrupt meanwhile.
-    importlib.import_module("pandas")
     if "-" in inputs:
         if len(inputs) > 1:
             raise UsageError(
                 "standard input ('-') cannot be joined with files", remedy="give one or the other"
             )
-        return _open_standard_input()
+        return _open_standard_input(reading)
     paths = _expand(inputs)
     title = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    return Table(paths, _open_source(paths, {path: str(path) for path in paths}), title)
+    return Table(paths, _open_source(paths, {path: str(path) for path in paths}), title, reading)
 
 
 class _Spool:
@@ -59,7 +57,7 @@ class _Spool:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def _open_standard_input() -> Table:
+def _open_standard_input(reading: Reading) -> Table:
     """Spool standard input to disk: the draw and the solution for c may need a second look."""
     if sys.stdin.isatty():
         raise UsageError(
@@ -75,7 +73,7 @@ def _open_standard_input() -> Table:
         if head.startswith(magic):
             path = path.rename(path.with_name(name))
     title = "standard input"
-    return Table((path,), _open_source((path,), {path: title}), title, spool)
+    return Table((path,), _open_source((path,), {path: title}), title, reading, spool)
 
 
 def _expand(inputs: Sequence[str]) -> tuple[Path, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 from rebalance.errors import DataError
 from rebalance.storage.schemas import check_names, check_same
 
+_SMALL_DICTIONARY = 1 << 19  # bytes; beyond it, many values stand outside the dictionary
+_FOOTERS = 8
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
@@ -22,29 +25,52 @@ class ParquetFiles:
 
     def __init__(self, paths: Sequence[Path], titles: Mapping[Path, str]) -> None:
         self._titles = titles
-        opened = [self._open(path) for path in paths]
-        schemas = [_without_views(parquet.schema_arrow) for parquet in opened]
-        for path, schema in zip(paths, schemas, strict=True):
-            check_same(schemas[0], schema, titles[paths[0]], titles[path])
-        self.schema: pa.Schema = schemas[0]
-        self.metadata: Mapping[bytes, bytes] = opened[0].metadata.metadata or {}
-        self._rows: int = sum(parquet.metadata.num_rows for parquet in opened)
-        for parquet in opened:
-            parquet.close()
+        # The last few: a footer is parsed once for all row groups of its file.
+        self._footer = lru_cache(maxsize=_FOOTERS)(self._read_footer)
+        self._rows = 0
+        for path in paths:
+            footer = self._footer(path)
+            self._rows += footer.num_rows
+            schema = _without_views(footer.schema.to_arrow_schema())
+            if path == paths[0]:
+                self.schema: pa.Schema = schema
+                self.metadata: Mapping[bytes, bytes] = footer.metadata or {}
+            check_same(self.schema, schema, titles[paths[0]], titles[path])
 
     def count(self) -> int:
         """The number of rows, from the files' footers."""
         return self._rows
 
-    def read(self, path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows of one file, `columns` in this order."""
-        group = 0
+    def groups(self, path: Path) -> Sequence[int]:
+        """The number of rows of each row group of one file."""
+        footer = self._footer(path)
+        return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+
+    def read(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        batch_rows: int,
+        group: int | None = None,
+        *,
+        coded: bool = False,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of one file or row group, `columns` in this order.
+
+        With `coded`, text that is stored as a dictionary comes as one, which is much the faster.
+        """
+        at = 0 if group is None else group
         try:
-            with self._open(path) as parquet:
-                for group in range(parquet.num_row_groups):
-                    left = parquet.metadata.row_group(group).num_rows
+            texts = self._coded(path, columns) if coded else []
+            # Reads of one row group are one thread's work; whole files are decoded by several.
+            with self._open(path, texts) as parquet:
+                for at in range(parquet.num_row_groups) if group is None else (group,):
+                    left = parquet.metadata.row_group(at).num_rows
                     for batch in parquet.iter_batches(
-                        batch_rows, row_groups=[group], columns=list(columns)
+                        batch_rows,
+                        row_groups=[at],
+                        columns=list(columns),
+                        use_threads=group is None,
                     ):
                         rows = batch.select(list(columns))
                         rows.validate(full=True)
@@ -56,21 +82,48 @@ class ParquetFiles:
         except PermissionError:
             raise
         except _DAMAGE as exc:
-            raise self._damaged(path, exc, f", row group {group}") from exc
+            raise self._damaged(path, exc, f", row group {at}") from exc
 
-    def _open(self, path: Path) -> pq.ParquetFile:
+    def _coded(self, path: Path, columns: Sequence[str]) -> list[str]:
+        """The text columns whose first row group has a small dictionary."""
+        wanted = {
+            name
+            for name in columns
+            if pa.types.is_string(kind := self.schema.field(name).type)
+            or pa.types.is_large_string(kind)
+        }
+        if not wanted:
+            return []
+        first = self._footer(path).row_group(0)
+        chunks = [first.column(position) for position in range(first.num_columns)]
+        return [
+            chunk.path_in_schema
+            for chunk in chunks
+            if chunk.path_in_schema in wanted
+            and chunk.has_dictionary_page
+            and chunk.data_page_offset - (chunk.dictionary_page_offset or 0) < _SMALL_DICTIONARY
+        ]
+
+    def _open(self, path: Path, coded: Sequence[str] = ()) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            path,
+            metadata=self._footer(path),
+            page_checksum_verification=True,
+            read_dictionary=list(coded),
+        )
+
+    def _read_footer(self, path: Path) -> pq.FileMetaData:
         try:
-            parquet = pq.ParquetFile(path, page_checksum_verification=True)
-            footer = parquet.metadata
+            footer = pq.read_metadata(path)
             groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             if sum(groups) != footer.num_rows:
                 raise pa.ArrowInvalid("its footer contradicts itself")
-            check_names(parquet.schema_arrow.names, self._titles[path])
+            check_names(footer.schema.to_arrow_schema().names, self._titles[path])
         except PermissionError:
             raise
         except _DAMAGE as exc:
             raise self._damaged(path, exc) from exc
-        return parquet
+        return footer
 
     def _damaged(self, path: Path, exc: Exception, where: str = "") -> DataError:
         reason = (str(exc).splitlines() or [type(exc).__name__])[0]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from rebalance.core.arrays import to_arrow
 from rebalance.core.kinds import Kind, kind_of
 from rebalance.errors import DataError, nearest
+from rebalance.storage.reading import USUAL, Reading
 
-BATCH_ROWS = 131_072
 OWN_PREFIX = "rb_"
 _TARGETS: dict[Kind, pa.DataType] = {
     "number": pa.float64(),
@@ -66,6 +69,17 @@ class Batch:
         """The table's types for the columns that were read."""
         fields = [self.schema.field(name) for name in self.source.schema.names]
         return pa.schema(fields, metadata=self.schema.metadata)
+
+    def take(self, at: NDArray[np.int64]) -> Batch:
+        """The rows at these positions; `start` stays that of the whole."""
+        return Batch(self.start, self.source.take(to_arrow(at)), self.schema, self.place)
+
+    def beside(self, other: Batch) -> Batch:
+        """The same rows with the columns of another batch, too."""
+        source = self.source
+        for name in other.source.schema.names:
+            source = source.append_column(name, other.source.column(name))
+        return Batch(self.start, source, self.schema, self.place)
 
     def select(self, names: Sequence[str]) -> Batch:
         """The columns of these names."""
@@ -124,8 +138,38 @@ class Source(Protocol):
     def count(self) -> int:
         """The number of rows of all files."""
 
-    def read(self, path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows of one file as they stand there, `columns` in this order."""
+    def groups(self, path: Path) -> Sequence[int] | None:
+        """Rows of each part of a file that can be read by itself; None where there are none."""
+
+    def read(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        batch_rows: int,
+        group: int | None = None,
+        *,
+        coded: bool = False,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of one file, or group of it, as they stand there, `columns` in this order.
+
+        `coded` allows text to come as dictionaries, where it is stored so.
+        """
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive rows that are read together: a row group, or a batch of text."""
+
+    start: int
+    rows: int
+    _read: Callable[[Sequence[str]], Iterator[Batch]]
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Stream its rows; may be called again, for other columns and the same batches."""
+        return self._read(list(dict.fromkeys(columns)))
 
 
 @dataclass(frozen=True)
@@ -135,7 +179,12 @@ class Table:
     paths: tuple[Path, ...]
     source: Source
     title: str
+    reading: Reading = USUAL
     _spool: object = field(default=None, repr=False)
+    _states: dict[Path, object] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_states", {path: _state(path) for path in self.paths})
 
     @property
     def schema(self) -> pa.Schema:
@@ -163,13 +212,16 @@ class Table:
         return list(self.schema.names)
 
     @property
+    def rows_if_known(self) -> int | None:
+        """The number of rows, where it can be told without reading the table."""
+        return None if self.source.is_text else self.source.count()
+
+    @property
     def num_rows(self) -> int:
         """The number of rows of all files."""
         return self.source.count()
 
-    def batches(
-        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
-    ) -> Iterator[Batch]:
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Stream the rows in input order; `start` counts over all files.
 
         Raises
@@ -179,10 +231,74 @@ class Table:
         wanted = self.names if columns is None else list(dict.fromkeys(columns))
         start = 0
         for path in self.paths:
-            for rows in self.source.read(path, wanted, batch_rows):
-                if rows.num_rows:
-                    yield Batch(start, rows, self.schema, f"file '{self._shown(path)}'")
-                    start += rows.num_rows
+            with self._unchanged(path):
+                for batch in self._batches(path, start, wanted):
+                    yield batch
+                    start += len(batch)
+
+    def stretches(self, columns: Sequence[str]) -> Iterator[Stretch]:
+        """The table in stretches, in input order, to be read by several threads.
+
+        A row group is read by whoever asks for its rows; text is read here, batch by batch.
+        Text that is stored as a dictionary comes as one.
+
+        Raises
+        ------
+        DataError : a file is damaged, or a CSV row does not fit its header.
+        """
+        wanted = list(dict.fromkeys(columns))
+        start = 0
+        for path in self.paths:
+            groups = self.source.groups(path)
+            if groups is None:
+                with self._unchanged(path):
+                    for batch in self._batches(path, start, wanted):
+                        yield Stretch(start, len(batch), partial(_picked, batch))
+                        start += len(batch)
+                continue
+            for group, rows in enumerate(groups):
+                read = partial(self._group, path, group, start)
+                if rows:
+                    yield Stretch(start, rows, read)
+                start += rows
+
+    def _group(self, path: Path, group: int, start: int, columns: Sequence[str]) -> Iterator[Batch]:
+        with self._unchanged(path):
+            yield from self._batches(path, start, columns, group, coded=True)
+
+    def _batches(
+        self,
+        path: Path,
+        start: int,
+        columns: Sequence[str],
+        group: int | None = None,
+        *,
+        coded: bool = False,
+    ) -> Iterator[Batch]:
+        size = self.reading.batch_rows
+        for rows in self.source.read(path, columns, size, group, coded=coded):
+            if rows.num_rows:
+                yield Batch(start, rows, self.schema, f"file '{self._shown(path)}'")
+                start += rows.num_rows
+
+    @contextmanager
+    def _unchanged(self, path: Path) -> Iterator[None]:
+        """Check that a file is the one that was opened, before and after something is read."""
+        try:
+            self._check(path)
+            yield
+        except DataError:
+            self._check(path)  # a change explains the damage
+            raise
+        self._check(path)
+
+    def _check(self, path: Path) -> None:
+        if _state(path) != self._states[path]:
+            raise DataError(
+                "the file changed while it was read",
+                where=f"file '{self._shown(path)}'",
+                remedy="run the command again when nothing writes to it",
+            )
 
     def require(self, name: str, option: str) -> None:
         """Check that a column the user named is there.
@@ -254,6 +370,16 @@ class Table:
 
     def _shown(self, path: Path) -> str:
         return self.title if self._spool is not None else str(path)
+
+
+def _picked(batch: Batch, columns: Sequence[str]) -> Iterator[Batch]:
+    yield batch.select(columns)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written to or replaced."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _cast_text(array: pa.Array, dtype: pa.DataType) -> pa.Array:

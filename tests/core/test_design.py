@@ -77,7 +77,7 @@ def test_c_spends_the_budget(
 ) -> None:
     generator = np.random.default_rng(seed)
     log_score = -np.abs(generator.normal(5, spread, 2_000))
-    histogram = ScoreHistogram()
+    histogram = ScoreHistogram(np.positive)
     for part in np.array_split(log_score, 7):
         histogram.add(part)
     budget, floor = rate * 2_000, floor_share * rate
@@ -88,7 +88,7 @@ def test_c_spends_the_budget(
 
 def test_c_against_a_root_finder() -> None:
     log_score = -np.abs(np.random.default_rng(1).normal(4, 2, 5_000))
-    histogram = ScoreHistogram()
+    histogram = ScoreHistogram(np.positive)
     histogram.add(log_score)
 
     def excess(log_c: float) -> float:
@@ -99,7 +99,7 @@ def test_c_against_a_root_finder() -> None:
 
 
 def test_scores_below_the_smallest_double_are_at_the_floor() -> None:
-    histogram = ScoreHistogram()
+    histogram = ScoreHistogram(np.positive)
     log_score = np.array([-5_000.0] * 50 + [-1.0] * 50)
     histogram.add(log_score)
     c = histogram.solve(20, 0.02, 0.0)

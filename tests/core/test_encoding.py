@@ -111,23 +111,6 @@ def test_no_feature_that_varies_is_an_error() -> None:
         learn({"a": pa.array([1.0, 1.0])})
 
 
-def test_scores_equal_the_matrix_product_and_any_batch_gives_the_same_bits(mixed: Path) -> None:
-    columns = arrays(mixed)
-    encoder = learn(columns)
-    z = encoder.linear(columns)
-    slopes = np.random.default_rng(0).standard_normal(z.shape[1])
-    score = encoder.score(columns, 0.5, slopes)
-    assert score == pytest.approx(0.5 + z @ slopes, abs=1e-9)
-    for size in (1, 7, 1000):
-        parts = [
-            encoder.score(
-                {name: array.slice(start, size) for name, array in columns.items()}, 0.5, slopes
-            )
-            for start in range(0, 2000, size)
-        ]
-        assert (np.concatenate(parts)[:2000] == score[:2000]).all()
-
-
 def test_an_encoder_survives_json(mixed: Path) -> None:
     columns = arrays(mixed)
     encoder = learn(columns)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rebalance.core.sketches import DistinctSketch, FrequencySketch
+from rebalance.core.sketches import DistinctSketch, FrequencySketch, KeyCensus
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,39 @@ def test_counts_are_too_small_by_what_was_lost_at_the_most(text, size):
     # A value in more than 2 n / (counters + 1) rows is never missed.
     if max(text.count(letter) for letter in set(text)) > 2 * len(text) / 5:
         assert value is not None
+
+
+@given(
+    st.lists(st.integers(0, 300), max_size=800), st.sampled_from([1, 7, 100]), st.integers(0, 9)
+)
+def test_repeated_keys_are_counted_exactly_while_they_are_few(
+    keys: list[int], size: int, seed: int
+) -> None:
+    draw_of = np.random.default_rng(seed).random(301)
+    draws = draw_of[np.array(keys, dtype=np.int64)]
+    whole = KeyCensus(1_000)
+    for start in range(0, len(draws), size):
+        part = KeyCensus(1_000)
+        part.add(draws[start : start + size])
+        whole.merge(part)
+    assert whole.repeated() == (len(keys) - len(set(keys)), True)
+
+
+def test_many_keys_are_estimated_from_a_uniform_choice_of_them() -> None:
+    # 100,000 keys, every fifth of which has two rows: 20,000 repeated. Of the 2,000 keys chosen
+    # some 400 have two rows, a binomial of standard deviation 18: five of them are 22%.
+    draws = np.random.default_rng(4).random(100_000)
+    census = KeyCensus(2_000)
+    for part in np.array_split(np.concatenate([draws, draws[::5]]), 50):
+        census.add(part)
+    repeated, exact = census.repeated()
+    assert not exact
+    assert repeated == pytest.approx(20_000, rel=0.22)
+
+
+def test_rows_without_a_key_are_counted_from_the_first() -> None:
+    whole, later = KeyCensus(), KeyCensus()
+    later.add_missing(np.array([7, 9]))
+    whole.add_missing(np.array([], dtype=np.int64))
+    whole.merge(later)
+    assert (whole.missing, whole.first_missing) == (2, 7)
