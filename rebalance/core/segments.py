@@ -11,11 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rebalance.core.arrays import to_numpy
+from rebalance.core.ranking import blocks
 from rebalance.errors import DataError, UsageError
 
 PERIODS = ("hour", "day", "week", "month", "quarter", "year")
 MAX_SEGMENTS = 1000
 Value = str | float | bool | None
+Codes = NDArray[np.int16]
 
 
 class SegmentKeys:
@@ -32,7 +35,7 @@ class SegmentKeys:
 
     >>> keys = SegmentKeys("size", pa.int64(), None)
     >>> keys.codes(pa.array([7, None, 5, 7])).tolist(), keys.values, keys.in_order()
-    ([0, 2, 1, 0], [7, 5, None], [1, 0, 2])
+    ([0, 1, 2, 0], [7, None, 5], [2, 0, 1])
     """
 
     def __init__(self, column: str, dtype: pa.DataType, period: str | None) -> None:
@@ -52,7 +55,7 @@ class SegmentKeys:
         missing = [None] if None in self._codes else []
         return [self._codes[value] for value in [*known, *missing]]
 
-    def codes(self, array: pa.Array) -> NDArray[np.int32]:
+    def codes(self, array: pa.Array) -> Codes:
         """The number of each row's value, shape (n,).
 
         Raises
@@ -65,14 +68,12 @@ class SegmentKeys:
             if pa.types.is_timestamp(array.type) and array.type.tz is not None:
                 array = pc.local_timestamp(array)
             array = pc.floor_temporal(array, unit=self._period)
-        encoded = array.dictionary_encode()
+        encoded = array.dictionary_encode(null_encoding="encode")
         values: list[Any] = encoded.dictionary[: MAX_SEGMENTS + 1].to_pylist()
         if self._period is not None:
             values = [_period_text(value, self._period) for value in values]
-        known = [self._number(value) for value in values]
-        lookup = np.array([*known, self._number(None) if array.null_count else 0], dtype=np.int32)
-        indices = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
-        return np.asarray(lookup[indices])
+        numbers = np.array([self._number(value) for value in values], dtype=np.int16)
+        return np.asarray(numbers[to_numpy(encoded.indices)])
 
     def _number(self, value: Any) -> int:
         if isinstance(value, float) and math.isnan(value):
@@ -85,6 +86,37 @@ class SegmentKeys:
                 "ranges first",
             )
         return code
+
+
+def bounds(codes: Codes, count: int) -> NDArray[np.int64]:
+    """Where each of `count` segments begins among rows put together, shape (count + 1,).
+
+    The last number is that of the rows.
+    """
+    sizes = np.zeros(count, dtype=np.int64)
+    for block in blocks(len(codes)):
+        sizes += np.bincount(codes[block], minlength=count)
+    return np.append(0, np.cumsum(sizes))
+
+
+def put_together(values: NDArray[Any], codes: Codes, starts: NDArray[np.int64]) -> NDArray[Any]:
+    """The rows of each segment together, in their order, the first segment first, shape (n,).
+
+    `starts` are the segments' `bounds`.
+
+    >>> codes = np.array([1, 0, 1], dtype=np.int16)
+    >>> put_together(np.array([5.0, 6.0, 7.0]), codes, bounds(codes, 2)).tolist()
+    [6.0, 5.0, 7.0]
+    """
+    found, following = np.empty_like(values), starts[:-1].copy()
+    for block in blocks(len(codes)):
+        order = np.argsort(codes[block], kind="stable")
+        sizes = np.bincount(codes[block], minlength=len(following))
+        shift = following - (np.cumsum(sizes) - sizes)
+        place = np.arange(len(order)) + np.repeat(shift, sizes)
+        found[place] = values[block][order]
+        following += sizes
+    return found
 
 
 def _check_period(column: str, dtype: pa.DataType, period: str | None) -> None:
@@ -109,8 +141,10 @@ def _check_period(column: str, dtype: pa.DataType, period: str | None) -> None:
         )
 
 
-def _period_text(start: date, period: str) -> str:
+def _period_text(start: date | None, period: str) -> str | None:
     """The name of the period that starts there, four digits for the year."""
+    if start is None:
+        return None
     year, week, _ = start.isocalendar()
     return {
         "hour": f"{start:%Y-%m-%dT%H:00}",

@@ -7,13 +7,12 @@ among the probabilities of the rows themselves.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from rebalance.core.metrics import Bools, Floats, Ranking
+from rebalance.core.ranking import Ranking
 from rebalance.errors import UsageError
 
 Kind = Literal["value", "f1", "recall", "precision", "top"]
@@ -84,7 +83,7 @@ def parse_threshold(text: str) -> Threshold:
     )
 
 
-def find_cut(threshold: Threshold, ranking: Ranking, y_prob: Floats) -> Cut:
+def find_cut(threshold: Threshold, ranking: Ranking) -> Cut:
     """The value of a threshold on these rows.
 
     - f1 : the threshold of the largest F1; of equal ones the highest.
@@ -95,7 +94,6 @@ def find_cut(threshold: Threshold, ranking: Ranking, y_prob: Floats) -> Cut:
     Parameters
     ----------
     ranking : `rank` of the rows, with both classes.
-    y_prob : shape (n,), all rows.
 
     Raises
     ------
@@ -104,57 +102,37 @@ def find_cut(threshold: Threshold, ranking: Ranking, y_prob: Floats) -> Cut:
     if threshold.kind == "value":
         return Cut(threshold.target)
     if threshold.kind == "top":
-        return _top(threshold, y_prob)
-    recall = ranking.tp / ranking.tp[-1]
-    if threshold.kind == "recall":
-        reached = recall >= threshold.target * _ROUNDING
-        return Cut(float(ranking.values[np.argmax(reached)]))
-    predicted = ranking.tp + ranking.fp
+        return _top(threshold, ranking)
     if threshold.kind == "f1":
-        f1 = 2 * ranking.tp / (predicted + ranking.tp[-1])
-        return Cut(float(ranking.values[np.argmax(f1)]))
-    precision = ranking.tp / predicted
-    reaching = np.flatnonzero(precision >= threshold.target * _ROUNDING)
-    if len(reaching):
-        return Cut(float(ranking.values[reaching[-1]]))
-    best = len(precision) - 1 - int(np.argmax(precision[::-1]))  # of equal ones, most recall
-    return Cut(
-        float("nan"),
-        f"no threshold has a precision of {threshold.target:g}: the best is "
-        f"{precision[best]:.4g}, at {ranking.values[best]:.6g} with recall {recall[best]:.4g}",
-    )
+        return _largest_f1(ranking)
+    if threshold.kind == "recall":
+        return _enough_recall(threshold.target, ranking)
+    return _enough_precision(threshold.target, ranking)
 
 
-def confusion(
-    y_true: Bools,
-    y_prob: Floats,
-    value: float,
-    sample_weight: Floats | None = None,
-    *,
-    beta: float = 2.0,
-) -> dict[str, float]:
+def confusion(ranking: Ranking, value: float, *, beta: float = 2.0) -> dict[str, float]:
     """The confusion matrix at a threshold and what follows from it, all of `THRESHOLD_METRICS`.
 
     `tp`, `fp`, `fn`, `tn` and `predicted_positives` are sums of weights, `selected_rows` counts
     rows. f_beta = (1 + beta^2) tp / ((1 + beta^2) tp + beta^2 fn + fp). A ratio of nothing is NaN,
     and so is everything where the threshold is.
 
-    >>> found = confusion(np.array([True, False]), np.array([0.9, 0.9]), 0.5)
+    >>> from rebalance.core.ranking import rank
+    >>> found = confusion(rank(np.array([True, False]), np.array([0.9, 0.9])), 0.5)
     >>> found["precision"], found["recall"], found["specificity"], found["mcc"]
     (0.5, 1.0, 0.0, nan)
     """
     if math.isnan(value):
         return dict.fromkeys(THRESHOLD_METRICS, float("nan"))
-    weight = np.ones(len(y_prob)) if sample_weight is None else sample_weight
-    chosen = y_prob >= value
-    tp, fp = float(weight[chosen & y_true].sum()), float(weight[chosen & ~y_true].sum())
-    fn, tn = float(weight[~chosen & y_true].sum()), float(weight[~chosen & ~y_true].sum())
+    below = ranking.below(value)
+    tp, fp = ranking.part(slice(below, None)).totals
+    fn, tn = ranking.part(slice(below)).totals
     recall, specificity = _ratio(tp, tp + fn), _ratio(tn, tn + fp)
     spread = math.sqrt(tp + fp) * math.sqrt(tp + fn) * math.sqrt(tn + fp) * math.sqrt(tn + fn)
     square = beta**2
     return {
         "value": value,
-        "selected_rows": float(chosen.sum()),
+        "selected_rows": float(len(ranking) - below),
         "predicted_positives": tp + fp,
         "tp": tp,
         "fp": fp,
@@ -171,37 +149,65 @@ def confusion(
 
 
 def figures_at(
-    threshold: Threshold,
-    y_true: Bools,
-    y_prob: Mapping[str, Floats],
-    rankings: Mapping[str, Ranking],
-    sample_weight: Floats | None = None,
-    *,
-    beta: float = 2.0,
-) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """`confusion` at the threshold for each column of probabilities, and remarks to pass on."""
-    found, remarks = {}, []
-    for name, values in y_prob.items():
-        cut = find_cut(threshold, rankings[name], values)
-        if cut.remark:
-            remarks.append(f"{threshold} of '{name}': {cut.remark}")
-        found[name] = confusion(y_true, values, cut.value, sample_weight, beta=beta)
-    return found, remarks
+    threshold: Threshold, ranking: Ranking, *, beta: float = 2.0
+) -> tuple[dict[str, float], str]:
+    """`confusion` at the threshold, and a remark that the user should see, or ""."""
+    cut = find_cut(threshold, ranking)
+    return confusion(ranking, cut.value, beta=beta), cut.remark
 
 
-def _top(threshold: Threshold, y_prob: Floats) -> Cut:
+def _largest_f1(ranking: Ranking) -> Cut:
+    best, value = -1.0, float("nan")
+    for levels in ranking.levels():
+        f1 = 2 * levels.tp / (levels.tp + levels.fp + ranking.totals[0])
+        at = int(np.argmax(f1))
+        if f1[at] > best:
+            best, value = float(f1[at]), float(levels.values[at])
+    return Cut(value)
+
+
+def _enough_recall(target: float, ranking: Ranking) -> Cut:
+    value = float("nan")
+    for levels in ranking.levels():
+        reached = levels.tp / ranking.totals[0] >= target * _ROUNDING
+        value = float(levels.values[np.argmax(reached)])
+        if reached.any():
+            break
+    return Cut(value)
+
+
+def _enough_precision(target: float, ranking: Ranking) -> Cut:
+    value, best, where = float("nan"), -1.0, ""
+    for levels in ranking.levels():
+        precision = levels.tp / (levels.tp + levels.fp)
+        reaching = np.flatnonzero(precision >= target * _ROUNDING)
+        if len(reaching):
+            value = float(levels.values[reaching[-1]])
+        at = len(precision) - 1 - int(np.argmax(precision[::-1]))  # of equal ones, most recall
+        if precision[at] >= best:
+            best = float(precision[at])
+            recall = levels.tp[at] / ranking.totals[0]
+            where = f"at {levels.values[at]:.6g} with recall {recall:.4g}"
+    if not math.isnan(value):
+        return Cut(value)
+    return Cut(
+        value, f"no threshold has a precision of {target:g}: the best is {best:.4g}, {where}"
+    )
+
+
+def _top(threshold: Threshold, ranking: Ranking) -> Cut:
     rows = int(threshold.target)
-    if rows > len(y_prob):
+    if rows > len(ranking):
         raise UsageError(
             f"{threshold} asks for more rows than there are",
             where=f"--threshold '{threshold}'",
-            remedy=f"there are {len(y_prob):,}",
+            remedy=f"there are {len(ranking):,}",
         )
-    value = float(np.partition(y_prob, len(y_prob) - rows)[len(y_prob) - rows])
-    selected = int((y_prob >= value).sum())
+    value = ranking.value(len(ranking) - rows)
+    selected = len(ranking) - ranking.below(value)
     if selected == rows:
         return Cut(value)
-    tied = int((y_prob == value).sum())
+    tied = ranking.up_to(value) - ranking.below(value)
     return Cut(
         value,
         f"{selected:,} rows are selected, not {rows:,}: {tied:,} of them share the probability "

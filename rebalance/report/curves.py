@@ -6,26 +6,21 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rebalance.core.metrics import (
-    Bools,
-    Floats,
-    Ranking,
-    Reliability,
-    average_precision,
-    rank,
-    reliability,
-    roc_auc,
-)
+from rebalance.core.metrics import Reliability, average_precision, reliability, roc_auc
+from rebalance.core.ranking import Floats, Ranking
 from rebalance.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Points = tuple[Floats, Floats]
 
 FORMATS = ("png", "svg", "pdf")
 RARE = 0.2  # below this share of positives reliability is drawn on logarithmic axes
@@ -60,36 +55,57 @@ def picture_format(path: str) -> str:
     return ending
 
 
-def curves_picture(
-    y_true: Bools,
-    predictions: Mapping[str, Floats],
-    sample_weight: Floats | None = None,
-    *,
-    image_format: str = "png",
-) -> bytes:
-    """The picture as a file's bytes: the same arrays give the same bytes.
+@dataclass(frozen=True)
+class Curves:
+    """What is drawn of one column of probabilities; curves without points nobody could tell apart.
+
+    precision_recall, roc : x and y of the points.
+    prevalence : the share of positives.
+    """
+
+    precision_recall: Points
+    average_precision: float
+    roc: Points
+    roc_auc: float
+    reliability: Reliability
+    prevalence: float
+
+
+def curves(ranking: Ranking) -> Curves:
+    """The curves of the rows, which have both classes."""
+    positives, negatives = ranking.totals
+    return Curves(
+        _thinned(_precision_recall(ranking)),
+        average_precision(ranking),
+        _thinned(_roc(ranking)),
+        roc_auc(ranking),
+        reliability(ranking),
+        positives / (positives + negatives),
+    )
+
+
+def curves_picture(drawn: Mapping[str, Curves], *, image_format: str = "png") -> bytes:
+    """The picture as a file's bytes: the same curves give the same bytes.
 
     Precision against recall with the share of positives as baseline, the ROC curve, and the
     observed share against the mean probability in ten bins of equal weight with 95% intervals.
 
     Parameters
     ----------
-    y_true : shape (n,), with both classes.
-    predictions : probabilities of shape (n,) by the name they are shown under.
+    drawn : the curves by the name they are shown under, of the same rows.
     image_format : one of `FORMATS`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rankings = {name: rank(y_true, y_prob, sample_weight) for name, y_prob in predictions.items()}
     with _own_style():
-        height = 5.0 + 0.2 * len(predictions)  # the legends stand below the panels
+        height = 5.0 + 0.2 * len(drawn)  # the legends stand below the panels
         figure = Figure(figsize=(13.5, height), layout="constrained")
         FigureCanvasAgg(figure)
         precision_axes, roc_axes, reliability_axes = figure.subplots(1, 3)
-        _draw_precision_recall(precision_axes, rankings)
-        _draw_roc(roc_axes, rankings)
-        _draw_reliability(reliability_axes, rankings)
+        _draw_precision_recall(precision_axes, drawn)
+        _draw_roc(roc_axes, drawn)
+        _draw_reliability(reliability_axes, drawn)
         stream = io.BytesIO()
         figure.savefig(stream, format=image_format, dpi=144, metadata=_METADATA[image_format])
     return stream.getvalue()
@@ -131,16 +147,12 @@ def _own_style() -> Iterator[None]:
             yield
 
 
-def _draw_precision_recall(axes: Axes, rankings: Mapping[str, Ranking]) -> None:
+def _draw_precision_recall(axes: Axes, drawn: Mapping[str, Curves]) -> None:
     entries = []
-    for (name, ranking), style in zip(rankings.items(), _styles(), strict=False):
-        recall = np.append(0.0, ranking.tp / ranking.tp[-1])
-        precision = ranking.tp / (ranking.tp + ranking.fp)
-        x, y = _thinned(recall, np.append(precision[0], precision))
-        (line,) = axes.plot(x, y, linewidth=1.6, **style | {"marker": ""})
-        entries.append((line, f"{average_precision(ranking):.4f}  {_shown(name)}"))
-    first = next(iter(rankings.values()))
-    prevalence = first.tp[-1] / (first.tp[-1] + first.fp[-1])
+    for (name, each), style in zip(drawn.items(), _styles(), strict=False):
+        (line,) = axes.plot(*each.precision_recall, linewidth=1.6, **style | {"marker": ""})
+        entries.append((line, f"{each.average_precision:.4f}  {_shown(name)}"))
+    prevalence = next(iter(drawn.values())).prevalence
     base = axes.axhline(prevalence, color=_GREY, linewidth=1.2, linestyle=(0, (4, 3)))
     entries.append((base, f"{prevalence:.4f}  prevalence"))
     axes.set(title="Precision and recall", xlabel="recall", ylabel="precision")
@@ -148,14 +160,11 @@ def _draw_precision_recall(axes: Axes, rankings: Mapping[str, Ranking]) -> None:
     _legend(axes, entries, "average precision")
 
 
-def _draw_roc(axes: Axes, rankings: Mapping[str, Ranking]) -> None:
+def _draw_roc(axes: Axes, drawn: Mapping[str, Curves]) -> None:
     entries = []
-    for (name, ranking), style in zip(rankings.items(), _styles(), strict=False):
-        x, y = _thinned(
-            np.append(0.0, ranking.fp / ranking.fp[-1]), np.append(0.0, ranking.tp / ranking.tp[-1])
-        )
-        (line,) = axes.plot(x, y, linewidth=1.6, **style | {"marker": ""})
-        entries.append((line, f"{roc_auc(ranking):.4f}  {_shown(name)}"))
+    for (name, each), style in zip(drawn.items(), _styles(), strict=False):
+        (line,) = axes.plot(*each.roc, linewidth=1.6, **style | {"marker": ""})
+        entries.append((line, f"{each.roc_auc:.4f}  {_shown(name)}"))
     (base,) = axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1.2, linestyle=(0, (4, 3)))
     entries.append((base, "0.5000  at random"))
     axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate (recall)")
@@ -163,10 +172,9 @@ def _draw_roc(axes: Axes, rankings: Mapping[str, Ranking]) -> None:
     _legend(axes, entries, "area under the curve")
 
 
-def _draw_reliability(axes: Axes, rankings: Mapping[str, Ranking]) -> None:
-    binned = {name: reliability(ranking) for name, ranking in rankings.items()}
-    first = next(iter(rankings.values()))
-    rare = first.tp[-1] / (first.tp[-1] + first.fp[-1]) < RARE
+def _draw_reliability(axes: Axes, drawn: Mapping[str, Curves]) -> None:
+    binned = {name: each.reliability for name, each in drawn.items()}
+    rare = next(iter(drawn.values())).prevalence < RARE
     low, high = _limits(binned) if rare else (0.0, 1.0)
     entries = []
     for (name, bins), style in zip(binned.items(), _styles(), strict=False):
@@ -214,12 +222,32 @@ def _styles() -> Iterator[dict[str, Any]]:
             yield {"color": colour, "marker": marker, "linestyle": line}
 
 
-def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+def _precision_recall(ranking: Ranking) -> Iterator[Points]:
+    """Recall and precision from the highest probability on, where recall is 0."""
+    for number, levels in enumerate(ranking.levels()):
+        precision = levels.tp / (levels.tp + levels.fp)
+        if number == 0:
+            yield np.zeros(1), precision[:1]
+        yield levels.tp / ranking.totals[0], precision
+
+
+def _roc(ranking: Ranking) -> Iterator[Points]:
+    yield np.zeros(1), np.zeros(1)
+    for levels in ranking.levels():
+        yield levels.fp / ranking.totals[1], levels.tp / ranking.totals[0]
+
+
+def _thinned(points: Iterator[Points]) -> Points:
     """The curve without points that fall on the same spot of a fine grid; its ends stay."""
-    spot = np.round(x * _GRID) * (_GRID + 1) + np.round(y * _GRID)
-    keep = np.append(True, spot[1:] != spot[:-1])
-    keep[-1] = True
-    return x[keep], y[keep]
+    kept: list[Points] = []
+    last, end = np.array([-1.0]), np.empty((2, 0))
+    for x, y in points:
+        spot = np.round(x * _GRID) * (_GRID + 1) + np.round(y * _GRID)
+        keep = spot != np.append(last, spot[:-1])
+        kept.append((x[keep], y[keep]))
+        last, end = spot[-1:], np.array([x[-1:], y[-1:]])[:, ~keep[-1:]]
+    xs, ys = zip(*kept, tuple(end), strict=True)
+    return np.concatenate(xs), np.concatenate(ys)
 
 
 def _shown(name: str) -> str:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
+from rebalance.core.calibration import EPS, calibration_line, certain
 from rebalance.core.checks import Checked, parse_check, run_checks
-from rebalance.core.labels import Label, choose_label, label_codes
-from rebalance.core.metrics import EPS, Bools, Floats, calibration_line, certain, rank, score
-from rebalance.core.segments import PERIODS, SegmentKeys, Value
+from rebalance.core.labels import Label
+from rebalance.core.metrics import score_ranking
+from rebalance.core.ranking import Ranking, rank_keys
+from rebalance.core.segments import Value
 from rebalance.core.thresholds import Threshold, figures_at, parse_threshold
-from rebalance.errors import CheckError, DataError, UsageError
-from rebalance.report.curves import curves_picture, picture_format
+from rebalance.errors import CheckError, UsageError
+from rebalance.report.curves import Curves, curves, curves_picture, picture_format
 from rebalance.steps.context import Context
-from rebalance.steps.features import check_total, weights
-from rebalance.steps.predict import LABEL_KEY, PROBABILITY
+from rebalance.steps.outcomes import (
+    Asked,
+    Outcomes,
+    probability_columns,
+    read_outcomes,
+    segment_keys,
+)
 from rebalance.storage.atomic import check_outputs, write_bytes
 from rebalance.storage.inputs import open_table
-from rebalance.storage.tables import Batch, Table, located
 
 Figures = Mapping[str, Mapping[str, float]]
 
@@ -125,7 +126,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare probabilities with what happened.
 
-    Only the columns needed are read, batch by batch, into arrays of numbers.
+    Only the columns needed are read, batch by batch, into numbers: 8 bytes a row for each column
+    of probabilities and 1 for the label; 10 more with segments, or 19 more with weights.
 
     Parameters
     ----------
@@ -145,201 +147,72 @@ def evaluate(
     if plot is not None:
         picture_format(plot)
     check_outputs([plot], inputs, clobber=clobber)
-    table = open_table(inputs)
-    columns = _probability_columns(table, label, probabilities)
+    table = open_table(inputs, context.reading)
+    columns = probability_columns(table, label, probabilities)
     parsed = [parse_check(text, columns, cuts) for text in checks]
-    asked = _Asked(label, columns, positive, sample_weight, _segment_keys(table, by))
-    rows = _read(table, asked, context)
-    y_true, weight = rows.y_true, rows.sample_weight
-    metrics = {name: score(y_true, y_prob, weight) for name, y_prob in rows.y_prob.items()}
-    for name in columns:
-        _remark(name, rows, metrics[name], context)
-    rankings = {name: rank(y_true, rows.y_prob[name], weight) for name in columns if cuts}
-    found: dict[Threshold, Figures] = {}
-    for cut in cuts:
-        found[cut], remarks = figures_at(cut, y_true, rows.y_prob, rankings, weight, beta=beta)
-        for remark in remarks:
-            context.note(remark)
-    done = run_checks(parsed, metrics, found)
-    segments = _segments(rows)
+    asked = Asked(label, columns, positive, sample_weight, segment_keys(table, by))
+    rows = read_outcomes(table, asked, context)
+    found = {
+        name: _of_column(rows, name, cuts, beta, context, drawn=plot is not None)
+        for name in columns
+    }
+    metrics = {name: each.metrics for name, each in found.items()}
+    at_cuts = {cut: {name: found[name].thresholds[cut] for name in columns} for cut in cuts}
+    done = run_checks(parsed, metrics, at_cuts)
+    segments = [
+        Segment(value, {name: found[name].segments[number] for name in columns})
+        for number, (value, _) in enumerate(rows.segments)
+    ]
     if plot is not None:
-        picture = curves_picture(y_true, rows.y_prob, weight, image_format=picture_format(plot))
-        write_bytes(Path(plot), picture)
-    return Evaluation(rows.label, sample_weight, beta, metrics, found, by, segments, done, plot)
-
-
-def _probability_columns(table: Table, label: str, asked: Sequence[str]) -> list[str]:
-    """The columns to evaluate, each a column of numbers."""
-    table.require(label, "--label")
-    numbers = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    listed = "columns of real numbers: " + (", ".join(numbers[:12]) or "none")
-    if not asked and PROBABILITY not in table.names:
-        raise UsageError(
-            f"which column holds the probabilities? there is no '{PROBABILITY}'",
-            where=f"file '{table.title}'",
-            remedy=f"name it with --probability; {listed}",
-        )
-    columns = list(asked) or [PROBABILITY]
-    for name in columns:
-        table.require(name, "--probability")
-        if name == label:
-            raise UsageError(
-                f"'{name}' is named as label and as probability", remedy="name two columns"
-            )
-        if columns.count(name) > 1:
-            raise UsageError(f"--probability '{name}' is given twice", remedy="give it once")
-        found = table.schema.field(name).type
-        if not (pa.types.is_floating(found) or pa.types.is_integer(found)):
-            raise DataError(
-                f"the column '{name}' is {found}, not numbers",
-                where=f"file '{table.title}'",
-                remedy=f"name a column of probabilities; {listed}",
-            )
-    return columns
-
-
-def _segment_keys(table: Table, by: str | None) -> SegmentKeys | None:
-    """Read COLUMN or COLUMN:PERIOD; a column of exactly that name comes first."""
-    if by is None:
-        return None
-    column, colon, period = by.rpartition(":")
-    if by in table.names or (column not in table.names and period not in PERIODS):
-        column, colon = by, ""
-    table.require(column, "--by")
-    return SegmentKeys(column, table.schema.field(column).type, period if colon else None)
+        drawn = {name: each.curves for name, each in found.items() if each.curves is not None}
+        write_bytes(Path(plot), curves_picture(drawn, image_format=picture_format(plot)))
+    return Evaluation(rows.label, sample_weight, beta, metrics, at_cuts, by, segments, done, plot)
 
 
 @dataclass(frozen=True)
-class _Asked:
-    label: str
-    columns: list[str]
-    positive: str | None
-    sample_weight: str | None
-    keys: SegmentKeys | None
+class _Found:
+    """What is found of one column of probabilities; `segments` as those of the rows."""
+
+    metrics: Mapping[str, float]
+    thresholds: Mapping[Threshold, Mapping[str, float]]
+    segments: Sequence[Mapping[str, float]]
+    curves: Curves | None
 
 
-@dataclass(frozen=True)
-class _Rows:
-    label: Label
-    y_true: Bools
-    y_prob: dict[str, Floats]
-    sample_weight: Floats | None
-    keys: SegmentKeys | None
-    codes: list[NDArray[np.int32]]
+def _of_column(
+    rows: Outcomes,
+    name: str,
+    cuts: Sequence[Threshold],
+    beta: float,
+    context: Context,
+    *,
+    drawn: bool,
+) -> _Found:
+    """Evaluate one column, whose keys are taken out and sorted where they lie."""
+    keys, weight = rows.keys.pop(name), rows.sample_weight
+    segments = [
+        score_ranking(rank_keys(keys[part].copy(), None if weight is None else weight[part]))
+        for _, part in rows.segments
+    ]
+    ranking = rank_keys(keys, weight)
+    metrics = score_ranking(ranking)
+    _remark(name, ranking, metrics, context)
+    thresholds = {}
+    for cut in cuts:
+        thresholds[cut], remark = figures_at(cut, ranking, beta=beta)
+        if remark:
+            context.note(f"{cut} of '{name}': {remark}")
+    return _Found(metrics, thresholds, segments, curves(ranking) if drawn else None)
 
 
-def _read(table: Table, asked: _Asked, context: Context) -> _Rows:
-    """All rows of the columns needed, as arrays."""
-    label, given, keys = asked.label, asked.sample_weight, asked.keys
-    if given is not None:
-        table.require(given, "--sample-weight")
-    elif "rb_pi" in table.names:
-        context.note(
-            "the table has a column 'rb_pi': if these are the rows of a sample, --sample-weight "
-            "rb_weight makes the figures those of the population"
-        )
-    named = (label, *asked.columns, given, keys.column if keys is not None else None)
-    wanted = [name for name in named if name is not None]
-    values: list[str] = []
-    parts: list[NDArray[np.uint8]] = []
-    weight_parts: list[Floats] = []
-    segments: list[NDArray[np.int32]] = []
-    found: dict[str, list[Floats]] = {name: [] for name in asked.columns}
-    for batch in context.track(table.batches(wanted), "reading", table.num_rows):
-        with batch.located():
-            codes = label_codes(batch.column(label), values, label, batch.start)
-            parts.append(codes.astype(np.uint8))
-            if given is not None:
-                weight_parts.append(weights(batch.column(given), given, batch.start))
-            if keys is not None:
-                segments.append(keys.codes(batch.column(keys.column)))
-        for name in asked.columns:
-            found[name].append(_probabilities(batch, name))
-    every = np.concatenate(parts)
-    with located(table.place):
-        chosen = _choose(table, label, every, values, asked.positive)
-        y_true = every == values.index(chosen.positive)
-        weight = None
-        if given is not None:
-            weight = np.concatenate(weight_parts)
-            check_total(weight, y_true, given)
-    _tell_label(chosen, asked.positive, context)
-    y_prob = {name: np.concatenate(found.pop(name)) for name in asked.columns}
-    return _Rows(chosen, y_true, y_prob, weight, keys, segments)
-
-
-def _probabilities(batch: Batch, name: str) -> Floats:
-    """A column as numbers from 0 to 1."""
-    array = batch.column(name)
-    values = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    inside = (values >= 0) & (values <= 1)  # false for NaN, which nulls are too
-    if not inside.all():
-        row = int(np.argmin(inside))
-        value = array[row].as_py()
-        raise DataError(
-            "the probability is missing" if value is None else f"{value} is not between 0 and 1",
-            where=f"{batch.place}, row {batch.start + row} (counting from 0), column '{name}'",
-            remedy="mend it, leave that row out, or name another column with --probability",
-        )
-    return np.asarray(values, dtype=np.float64)
-
-
-def _choose(
-    table: Table, label: str, codes: NDArray[np.uint8], values: list[str], positive: str | None
-) -> Label:
-    """The label, positive as asked for, or else as `predict` wrote it beside its probabilities."""
-    counts = dict(zip(values, np.bincount(codes, minlength=len(values)).tolist(), strict=True))
-    written = table.metadata.get(LABEL_KEY.encode())
-    if positive is None and written is not None:
-        try:
-            found = json.loads(written)
-            positive = str(found["positive"]) if found["column"] == label else None
-        except (ValueError, KeyError, TypeError) as exc:
-            raise DataError(
-                f"what the file's metadata '{LABEL_KEY}' says of the label cannot be read",
-                remedy="say which value is positive with --positive",
-            ) from exc
-    return choose_label(label, counts, positive)
-
-
-def _tell_label(label: Label, asked: str | None, context: Context) -> None:
-    if len(label.negatives) > 1:
-        context.note(
-            f"'{label.positive}' is positive; {len(label.negatives)} other values of "
-            f"'{label.column}' count as negative"
-        )
-    elif asked is None:
-        context.note(f"'{label.positive}' is the positive value of '{label.column}'")
-
-
-def _remark(name: str, rows: _Rows, found: Mapping[str, float], context: Context) -> None:
+def _remark(name: str, ranking: Ranking, found: Mapping[str, float], context: Context) -> None:
     """Say what the figures of one column leave out, and why one of them is not there."""
-    count, wrong = certain(rows.y_true, rows.y_prob[name])
+    count, wrong = certain(ranking)
     if count:
         context.note(
             f"{count:,} values of '{name}' are exactly 0 or 1, {wrong:,} of them wrong: log_loss "
             f"clips them by {EPS:.1e}, calibration slope and intercept leave them out"
         )
     if math.isnan(found["calibration_slope"]):
-        line = calibration_line(rows.y_true, rows.y_prob[name], rows.sample_weight)
+        line = calibration_line(ranking)
         context.note(f"the calibration slope of '{name}' cannot be estimated: {line.reason}")
-
-
-def _segments(rows: _Rows) -> list[Segment]:
-    """The metrics of every segment, in the order of their values, missing last."""
-    if rows.keys is None:
-        return []
-    codes = np.concatenate(rows.codes)
-    order = np.argsort(codes, kind="stable")
-    sizes = np.bincount(codes)
-    members = np.split(order, np.cumsum(sizes)[:-1])
-    found, values = [], rows.keys.values
-    for code in rows.keys.in_order():
-        inside = members[code]
-        weight = None if rows.sample_weight is None else rows.sample_weight[inside]
-        metrics = {
-            name: score(rows.y_true[inside], y_prob[inside], weight)
-            for name, y_prob in rows.y_prob.items()
-        }
-        found.append(Segment(values[code], metrics))
-    return found

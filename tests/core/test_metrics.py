@@ -1,25 +1,26 @@
 import math
+import tracemalloc
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import expit
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
+from rebalance.core import ranking as module
 from rebalance.core.metrics import (
     METRICS,
     average_precision,
-    calibration_line,
-    certain,
-    rank,
     reliability,
     roc_auc,
     score,
+    score_ranking,
     wilson,
 )
+from rebalance.core.ranking import rank
 
 
 def simulated(rows=4000, slope=1.0, shift=0.0, seed=0):
@@ -44,10 +45,12 @@ def columns(rows):
 
 
 class TestAgainstScikitLearn:
+    @pytest.mark.parametrize("decimals", [17, 3])
+    @pytest.mark.parametrize("rows", [400, 50_000])  # within a block, and several
     @pytest.mark.parametrize("weighted", [False, True])
-    def test_continuous(self, weighted):
-        y_true, y_prob, weight = simulated()
-        weight = weight if weighted else None
+    def test_many(self, weighted, rows, decimals):
+        y_true, y_prob, weight = simulated(rows)
+        y_prob, weight = np.round(y_prob, decimals), weight if weighted else None
         found = score(y_true, y_prob, weight)
         expected = {
             "log_loss": sk.log_loss(y_true, y_prob, sample_weight=weight),
@@ -89,6 +92,14 @@ class TestProperties:
         first, second = score(*columns(rows)), score(*columns(shuffled))
         for name in METRICS:
             assert first[name] == pytest.approx(second[name], abs=1e-9, nan_ok=True), name
+
+    @given(tied_rows, st.integers(1, 8))
+    @settings(max_examples=50, deadline=None)
+    def test_the_size_of_blocks_does_not_matter(self, rows, size):
+        whole = score(*columns(rows))
+        with mock.patch.object(module, "BLOCK", size):
+            cut = score(*columns(rows))
+        assert cut == pytest.approx(whole, rel=1e-9, abs=1e-12, nan_ok=True)
 
     def test_the_unit_of_weights_does_not_matter(self):
         y_true, y_prob, weight = simulated()
@@ -171,90 +182,6 @@ class TestWilson:
         assert weighted.high == pytest.approx(plain.high)
 
 
-class TestCalibrationLine:
-    @pytest.mark.parametrize("weighted", [False, True])
-    def test_against_glum(self, weighted):
-        from glum import GeneralizedLinearRegressor
-
-        y_true, y_prob, weight = simulated(slope=0.7, shift=0.4)
-        weight = weight if weighted else None
-        x = logit(y_prob)
-        settings = {"family": "binomial", "alpha": 0, "gradient_tol": 1e-10}
-        free = GeneralizedLinearRegressor(**settings)
-        free.fit(x[:, None], y_true.astype(float), sample_weight=weight)
-        # A column of zeros with a tiny penalty leaves the intercept as the one parameter.
-        fixed = GeneralizedLinearRegressor(family="binomial", alpha=1e-3, gradient_tol=1e-10)
-        fixed.fit(np.zeros((len(x), 1)), y_true.astype(float), sample_weight=weight, offset=x)
-        line = calibration_line(y_true, y_prob, weight)
-        assert line.slope == pytest.approx(free.coef_[0], abs=1e-6)
-        assert line.intercept == pytest.approx(fixed.intercept_, abs=1e-6)
-        assert line.reason == ""
-
-    def test_is_the_optimum_where_probabilities_are_extreme(self):
-        rng = np.random.default_rng(1)
-        x = rng.normal(0, 12, 300)  # log odds from -40 to 40
-        y_true = rng.random(300) < expit(0.3 * x)
-        y_prob = expit(x)
-        x = logit(y_prob[y_prob < 1])  # above 36.7 a probability is 1
-        y = y_true[y_prob < 1]
-
-        def loss(theta):
-            eta = theta[0] + theta[1] * x
-            return np.logaddexp(0, eta).sum() - eta[y].sum()
-
-        best = minimize(loss, [0.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-9})
-        assert calibration_line(y_true, y_prob).slope == pytest.approx(best.x[1], abs=1e-6)
-
-    def test_predictions_true_to_the_population(self):
-        y_true, y_prob, _ = simulated(200_000, seed=3)
-        line = calibration_line(y_true, y_prob)
-        # Of the intercept, 1 / sqrt(sum p (1 - p)) is the standard error; the slope's is that over
-        # the spread of the log odds among the informative rows, about 1.3. Five of each.
-        error = 1 / math.sqrt((y_prob * (1 - y_prob)).sum())
-        assert line.intercept == pytest.approx(0, abs=5 * error)
-        assert line.slope == pytest.approx(1, abs=5 * error)
-
-    def test_a_shift_is_the_intercept(self):
-        # With the slope fixed at 1, shifting every log odds by d moves the intercept by -d.
-        y_true, y_prob, _ = simulated()
-        base = calibration_line(y_true, y_prob)
-        moved = calibration_line(y_true, expit(logit(y_prob) + 0.8))
-        assert moved.intercept == pytest.approx(base.intercept - 0.8, abs=1e-9)
-        assert moved.slope == pytest.approx(base.slope, abs=1e-9)
-
-    def test_stretched_log_odds_divide_the_slope(self):
-        y_true, y_prob, _ = simulated()
-        base = calibration_line(y_true, y_prob).slope
-        stretched = calibration_line(y_true, expit(2 * logit(y_prob))).slope
-        assert stretched == pytest.approx(base / 2, abs=1e-9)
-
-    def test_certain_rows_are_left_out(self):
-        y_true, y_prob, _ = simulated()
-        more_true = np.concatenate([y_true, [True, False, True]])
-        more_prob = np.concatenate([y_prob, [0.0, 0.0, 1.0]])
-        assert calibration_line(more_true, more_prob) == calibration_line(y_true, y_prob)
-        assert certain(more_true, more_prob) == (3, 1)
-
-    def test_constant(self):
-        y_true = np.arange(10) < 3
-        line = calibration_line(y_true, np.full(10, 0.5))
-        assert math.isnan(line.slope)
-        assert line.intercept == pytest.approx(logit(0.3))
-        assert "the same" in line.reason
-
-    @pytest.mark.parametrize("y_prob", [[0.1, 0.2, 0.2, 0.3], [0.9, 0.8, 0.8, 0.1]])
-    def test_separated(self, y_prob):
-        line = calibration_line(np.array([False, False, True, True]), np.array(y_prob))
-        assert math.isnan(line.slope)
-        assert math.isfinite(line.intercept)
-        assert "separate" in line.reason
-
-    def test_hopelessly_far_off(self):
-        # All log odds are -690 where -0.405 is right: the intercept finds its way.
-        line = calibration_line(np.arange(5) < 2, np.full(5, 1e-300))
-        assert line.intercept == pytest.approx(math.log(2 / 3) + 300 * math.log(10))
-
-
 class TestNotDefined:
     @pytest.mark.parametrize("positive", [True, False])
     def test_one_class(self, positive):
@@ -284,3 +211,16 @@ class TestNotDefined:
 def test_score_takes_zeros_and_ones_as_labels():
     y_true, y_prob, weight = simulated(300)
     assert score(y_true.astype(np.int8), y_prob, weight) == score(y_true, y_prob, weight)
+
+
+def test_memory_does_not_grow_with_the_rows():
+    y_true, y_prob, _ = simulated(1_000_000)
+    ranking = rank(y_true, y_prob)
+    tracemalloc.start()
+    try:
+        score_ranking(ranking)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # One array of all rows would be 8 MB; a block of 16,384 rows has some twenty of 128 kB.
+    assert peak < 5e6

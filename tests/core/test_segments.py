@@ -1,12 +1,16 @@
 import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rebalance.core.segments import MAX_SEGMENTS, PERIODS, SegmentKeys
+from rebalance.core import ranking
+from rebalance.core.segments import MAX_SEGMENTS, PERIODS, SegmentKeys, bounds, put_together
 from rebalance.errors import DataError, UsageError
 
 
@@ -14,7 +18,7 @@ def segments(array, period=None):
     """Each row's value, and all values in order."""
     keys = SegmentKeys("c", array.type, period)
     codes = keys.codes(array)
-    assert codes.dtype == np.int32
+    assert codes.dtype == np.int16
     values = keys.values
     return [values[code] for code in codes], [values[code] for code in keys.in_order()]
 
@@ -97,3 +101,15 @@ class TestSegmentKeys:
     def test_types_refused(self, dtype):
         with pytest.raises(DataError, match="make no segments"):
             SegmentKeys("c", dtype, None)
+
+
+@given(st.lists(st.integers(0, 5)), st.integers(1, 8))
+def test_rows_are_put_together_in_their_order(codes, size):
+    numbers = np.array(codes, dtype=np.int16)
+    with mock.patch.object(ranking, "BLOCK", size):
+        starts = bounds(numbers, 6)
+        found = put_together(np.arange(len(codes)), numbers, starts)
+    parts = [[row for row, each in enumerate(codes) if each == code] for code in range(6)]
+    cut = [found[starts[code] : starts[code + 1]].tolist() for code in range(6)]
+    assert cut == parts
+    assert starts[-1] == len(codes)

@@ -1,4 +1,5 @@
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from rebalance.core.metrics import rank
+from rebalance.core import ranking as module
+from rebalance.core.ranking import rank
 from rebalance.core.thresholds import (
     THRESHOLD_METRICS,
     Threshold,
@@ -22,7 +24,11 @@ Y_PROB = np.array([0.9, 0.8, 0.8, 0.5, 0.4, 0.3, 0.2, 0.1])
 
 
 def cut(text, y_true=Y_TRUE, y_prob=Y_PROB, weight=None):
-    return find_cut(parse_threshold(text), rank(y_true, y_prob, weight), y_prob)
+    return find_cut(parse_threshold(text), rank(y_true, y_prob, weight))
+
+
+def figures(y_true, y_prob, value, weight=None, **options):
+    return confusion(rank(y_true, y_prob, weight), value, **options)
 
 
 class TestParse:
@@ -116,13 +122,17 @@ class TestFindCut:
         st.tuples(st.booleans(), st.integers(0, 10), st.floats(0.1, 5)), min_size=2, max_size=30
     ).filter(lambda rows: len({y for y, _, _ in rows}) == 2)
 
-    @given(rows, st.floats(0.01, 1.0))
+    @given(rows, st.floats(0.01, 1.0), st.integers(1, 8))
     @settings(max_examples=50, deadline=None)
-    def test_against_every_threshold(self, rows, target):
+    def test_against_every_threshold(self, rows, target, size):
+        with mock.patch.object(module, "BLOCK", size):
+            self.against_every_threshold(rows, target)
+
+    def against_every_threshold(self, rows, target):
         y_true = np.array([y for y, _, _ in rows])
         y_prob = np.array([value / 10 for _, value, _ in rows])
         weight = np.array([w for _, _, w in rows])
-        every = [confusion(y_true, y_prob, value, weight) for value in np.unique(y_prob)]
+        every = [figures(y_true, y_prob, value, weight) for value in np.unique(y_prob)]
 
         recall = cut(f"recall={target!r}", y_true, y_prob, weight).value
         enough = [each["value"] for each in every if each["recall"] >= target - 1e-9]
@@ -138,7 +148,7 @@ class TestFindCut:
             assert f"the best is {best:.4g}" in precision.remark
 
         best = max(each["f1"] for each in every)
-        found = confusion(y_true, y_prob, cut("f1", y_true, y_prob, weight).value, weight)
+        found = figures(y_true, y_prob, cut("f1", y_true, y_prob, weight).value, weight)
         assert found["f1"] == pytest.approx(best)
 
 
@@ -149,7 +159,7 @@ class TestConfusion:
         y_prob = rng.random(500)
         y_true = rng.random(500) < y_prob**2
         weight = rng.gamma(2, 1, 500) if weighted else None
-        found = confusion(y_true, y_prob, 0.6, weight, beta=0.5)
+        found = figures(y_true, y_prob, 0.6, weight, beta=0.5)
         chosen = y_prob >= 0.6
         tn, fp, fn, tp = sk.confusion_matrix(y_true, chosen, sample_weight=weight).ravel()
         expected = {
@@ -172,10 +182,10 @@ class TestConfusion:
         assert list(found) == list(THRESHOLD_METRICS)
 
     def test_the_threshold_itself_is_positive(self):
-        assert confusion(Y_TRUE, Y_PROB, 0.8)["selected_rows"] == 3
+        assert figures(Y_TRUE, Y_PROB, 0.8)["selected_rows"] == 3
 
     def test_nothing_selected(self):
-        found = confusion(Y_TRUE, Y_PROB, 0.95)
+        found = figures(Y_TRUE, Y_PROB, 0.95)
         assert math.isnan(found["precision"])
         assert math.isnan(found["mcc"])
         assert found["recall"] == 0
@@ -183,25 +193,25 @@ class TestConfusion:
         assert found["balanced_accuracy"] == 0.5
 
     def test_one_class(self):
-        found = confusion(np.zeros(3, bool), np.array([0.1, 0.2, 0.9]), 0.5)
+        found = figures(np.zeros(3, bool), np.array([0.1, 0.2, 0.9]), 0.5)
         assert math.isnan(found["recall"])
         assert math.isnan(found["balanced_accuracy"])
         assert found["specificity"] == pytest.approx(2 / 3)
 
     def test_no_threshold(self):
-        assert all(math.isnan(value) for value in confusion(Y_TRUE, Y_PROB, math.nan).values())
+        assert all(math.isnan(value) for value in figures(Y_TRUE, Y_PROB, math.nan).values())
 
     def test_large_counts_do_not_overflow(self):
         weight = np.full(8, 1e80)
-        plain = confusion(Y_TRUE, Y_PROB, 0.5)["mcc"]
-        assert confusion(Y_TRUE, Y_PROB, 0.5, weight)["mcc"] == pytest.approx(plain)
+        plain = figures(Y_TRUE, Y_PROB, 0.5)["mcc"]
+        assert figures(Y_TRUE, Y_PROB, 0.5, weight)["mcc"] == pytest.approx(plain)
 
 
-def test_figures_name_the_column_in_remarks():
-    rankings = {"a": rank(Y_TRUE, Y_PROB), "b": rank(Y_TRUE, 1 - Y_PROB)}
-    columns = {"a": Y_PROB, "b": 1 - Y_PROB}
-    found, remarks = figures_at(Threshold("top", 2), Y_TRUE, columns, rankings)
-    assert found["a"]["selected_rows"] == 3
-    assert found["b"]["selected_rows"] == 2
-    assert len(remarks) == 1
-    assert remarks[0].startswith("top=2 of 'a': ")
+def test_figures_come_with_the_remark():
+    found, remark = figures_at(Threshold("top", 2), rank(Y_TRUE, Y_PROB))
+    assert found["selected_rows"] == 3
+    assert "3 rows are selected, not 2" in remark
+    found, remark = figures_at(Threshold("top", 2), rank(Y_TRUE, 1 - Y_PROB), beta=1)
+    assert found["selected_rows"] == 2
+    assert found["f_beta"] == found["f1"]
+    assert remark == ""

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rebalance.core.ranking import rank
 from rebalance.errors import UsageError
-from rebalance.report.curves import FORMATS, curves_picture, picture_format
+from rebalance.report.curves import FORMATS, curves, curves_picture, picture_format
 
 HEADS = {"png": b"\x89PNG\r\n", "svg": b"<?xml", "pdf": b"%PDF-"}
+
+
+def picture(y_true, predictions, weight=None, **options):
+    drawn = {name: curves(rank(y_true, each, weight)) for name, each in predictions.items()}
+    return curves_picture(drawn, **options)
 
 
 def simulated(rows=2000, rate=0.02, seed=0):
@@ -21,9 +27,9 @@ def simulated(rows=2000, rate=0.02, seed=0):
 @pytest.mark.parametrize("image_format", FORMATS)
 def test_same_arrays_same_bytes(image_format):
     y_true, y_prob = simulated()
-    first = curves_picture(y_true, {"a": y_prob}, image_format=image_format)
+    first = picture(y_true, {"a": y_prob}, image_format=image_format)
     with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "svg.hashsalt": "other"}):
-        second = curves_picture(y_true, {"a": y_prob}, image_format=image_format)
+        second = picture(y_true, {"a": y_prob}, image_format=image_format)
         assert mpl.rcParams["font.size"] == 30  # the user's settings are left as they were
     assert first == second
     assert first.startswith(HEADS[image_format])
@@ -32,9 +38,9 @@ def test_same_arrays_same_bytes(image_format):
 
 def test_is_a_wide_picture():
     y_true, y_prob = simulated()
-    small = Image.open(io.BytesIO(curves_picture(y_true, {"a": y_prob})))
+    small = Image.open(io.BytesIO(picture(y_true, {"a": y_prob})))
     many = {f"column {number}": y_prob**number for number in range(1, 10)}
-    large = Image.open(io.BytesIO(curves_picture(y_true, many)))
+    large = Image.open(io.BytesIO(picture(y_true, many)))
     assert small.width == large.width > 1.5 * small.height
     assert large.height > small.height  # room for the legends
     # The legend's last line must not touch the edge: the last rows of pixels are white.
@@ -55,13 +61,13 @@ EXTREMES = {
 @pytest.mark.parametrize("name", ["zeros", "ones", "perfect", "tiny"])
 def test_draws_what_is_extreme(name):
     y_true, weight = np.arange(500) < 8, np.linspace(0, 3, 500)
-    drawn = curves_picture(y_true, {name: EXTREMES[name]}, weight, image_format="svg")
+    drawn = picture(y_true, {name: EXTREMES[name]}, weight, image_format="svg")
     assert drawn.startswith(HEADS["svg"])
 
 
 def test_draws_all_that_is_extreme_together():
     y_true = np.arange(500) < 200
-    assert curves_picture(y_true, EXTREMES, image_format="svg").startswith(HEADS["svg"])
+    assert picture(y_true, EXTREMES, image_format="svg").startswith(HEADS["svg"])
 
 
 def test_any_name_will_do():
@@ -69,19 +75,19 @@ def test_any_name_will_do():
     names = ["_hidden", "$x^2", "$$", "a" * 300, "名前", "[bold]", "{x}", "%s", "\\frac"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn = curves_picture(y_true, dict.fromkeys(names, y_prob))
+        drawn = picture(y_true, dict.fromkeys(names, y_prob))
     assert drawn.startswith(HEADS["png"])
 
 
 def test_a_name_with_an_underscore_is_not_hidden():
     y_true, y_prob = simulated(300, 0.3)
-    first, second = (curves_picture(y_true, {name: y_prob}) for name in ("_a", "_b"))
+    first, second = (picture(y_true, {name: y_prob}) for name in ("_a", "_b"))
     assert first != second
 
 
 def test_many_rows_make_no_large_file():
     y_true, y_prob = simulated(200_000, 0.02)
-    assert len(curves_picture(y_true, {"a": y_prob}, image_format="svg")) < 400_000
+    assert len(picture(y_true, {"a": y_prob}, image_format="svg")) < 400_000
 
 
 def test_picture_format():

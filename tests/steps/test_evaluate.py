@@ -7,11 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from rebalance.core.metrics import score
+from rebalance.core.ranking import rank
 from rebalance.core.thresholds import Threshold
 from rebalance.errors import CheckError, DataError, UsageError
-from rebalance.report.curves import curves_picture
+from rebalance.report.curves import curves, curves_picture
 from rebalance.steps.context import Context
 from rebalance.steps.evaluate import evaluate
+from rebalance.storage.inputs import use_threads
+from rebalance.storage.reading import Reading
 
 
 def predictions(rows=600, seed=0):
@@ -46,6 +49,13 @@ def write(tmp_path):
     return write
 
 
+@pytest.fixture
+def threads():
+    before = pa.cpu_count()
+    yield use_threads
+    use_threads(before)
+
+
 def run(path, *probabilities, label="y", context=None, **options):
     inputs = [path] if isinstance(path, str) else path
     return evaluate(inputs, label, probabilities, context=context or Context(), **options)
@@ -67,6 +77,16 @@ class TestFigures:
         parts = pa.table(table)
         names = [write(parts.slice(start, 250), f"part{start}.parquet") for start in (0, 250, 500)]
         assert whole == cut == run(names, by="group").document()
+
+    @pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
+    def test_batches_and_threads_change_no_bit(self, table, write, name, threads):
+        path, options = write(table, name), {"sample_weight": "w", "thresholds": ["f1", "top=9"]}
+        found = []
+        for count, rows in ((1, 1), (2, 7), (2, 100_000)):
+            threads(count)
+            context = Context(threads=count, reading=Reading(batch_rows=rows))
+            found.append(run(path, "other", by="group", context=context, **options).document())
+        assert found[0] == found[1] == found[2]
 
     def test_only_the_columns_needed_are_read(self, table, write, tmp_path):
         path = write(table | {"bad": ["x" * 1000] * 600}, compression=None)
@@ -317,26 +337,6 @@ class TestBadInput:
         with pytest.raises(DataError, match=words):
             run(write(table), **options)
 
-    @pytest.mark.parametrize(
-        ("probabilities", "error", "words"),
-        [
-            (["rb_probabilty"], DataError, "--probability.*nearest is 'rb_probability'"),
-            (["text"], DataError, "'text' is string, not numbers.*rb_probability, other, w"),
-            (["y"], UsageError, "as label and as probability"),
-            (["other", "other"], UsageError, "given twice"),
-        ],
-    )
-    def test_probability_columns(self, table, write, probabilities, error, words):
-        with pytest.raises(error, match=words):
-            run(write(table), *probabilities)
-
-    def test_no_probability_column_is_named(self, table, write):
-        del table["rb_probability"]
-        with pytest.raises(UsageError, match=r"no 'rb_probability'.*--probability.*: other, w"):
-            run(write(table))
-        with pytest.raises(UsageError, match="columns of real numbers: none"):
-            run(write({"y": [0, 1]}))
-
     @pytest.mark.parametrize("beta", [0.0, -1.0, float("nan"), float("inf")])
     def test_beta(self, table, write, beta):
         with pytest.raises(UsageError, match="--beta"):
@@ -348,8 +348,8 @@ class TestPlot:
         plot = tmp_path / "a.svg"
         found = run(write(table), sample_weight="w", plot=str(plot))
         assert found.document()["plot"] == str(plot)
-        probabilities = {"rb_probability": table["rb_probability"]}
-        expected = curves_picture(table["y"] == 1, probabilities, table["w"], image_format="svg")
+        ranking = rank(table["y"] == 1, table["rb_probability"], table["w"])
+        expected = curves_picture({"rb_probability": curves(ranking)}, image_format="svg")
         assert plot.read_bytes() == expected
 
     @pytest.mark.parametrize(
