@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 _BINS_PER_UNIT = 8192
 _LOWEST, _HIGHEST = -700.0, 700.0  # exp of these is a float64
 _HALVINGS = 80
+_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,23 @@ class ScoreHistogram:
         self._log_score = log_score
         self._first = 0
         self._counts = np.zeros(0, dtype=np.int64)
+        self._waiting: list[Floats] = []
+        self._count = 0
 
     def add(self, rank: Floats) -> None:
         """Count ranks, shape (n,)."""
-        if not len(rank):
+        self._waiting.append(rank)
+        self._count += len(rank)
+        if self._count >= _AT_ONCE:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        """Count many at once: there are some 200,000 bins to go over each time."""
+        if not self._count:
             return
-        bins = np.clip(rank, _LOWEST, _HIGHEST)
+        bins = np.clip(np.concatenate(self._waiting), _LOWEST, _HIGHEST)
+        self._waiting.clear()
+        self._count = 0
         bins *= _BINS_PER_UNIT
         placed = np.floor(bins, out=bins).astype(np.int64)
         first = int(placed.min())
@@ -99,6 +111,7 @@ class ScoreHistogram:
 
     def merge(self, other: ScoreHistogram) -> None:
         """Add what another one counted."""
+        other._count_waiting()
         self._merge(other._first, other._counts)
 
     def solve(self, budget: float, floor: float, mix: float) -> float:
@@ -148,6 +161,7 @@ class ScoreHistogram:
 
     def _filled(self) -> tuple[Floats, Floats]:
         """log t at the middle of the bins that have rows, ascending, and their counts."""
+        self._count_waiting()
         filled = np.flatnonzero(self._counts)
         rank = (filled + self._first + 0.5) / _BINS_PER_UNIT
         return self._log_score(rank), self._counts[filled].astype(np.float64)

@@ -6,10 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
+from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import probability, to_sample
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.artifacts import Model, read_model
@@ -17,6 +19,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
+from rebalance.storage.parallel import in_order
 from rebalance.storage.tables import Batch, Table
 from rebalance.storage.writers import output_format, table_writer
 
@@ -74,14 +77,14 @@ def predict(
     surprises: Counter[str] = Counter()
     rows, total = 0, 0.0
     with table_writer(output) as writer:
-        batches = table.batches([*kept, *kinds])
-        for batch in context.track(batches, "predicting", table.num_rows):
-            with batch.located():
-                extra = _probabilities(read, batch, sampled)
-            surprises.update(read.surprises(batch))
-            writer.write(batch.select(kept), extra)
-            rows += len(batch)
-            total += float(extra[PROBABILITY].to_numpy().sum())
+        scored = in_order(
+            partial(_scored, read, sampled), table.batches([*kept, *kinds]), context.threads
+        )
+        for found in context.track(scored, "predicting", table.num_rows):
+            surprises.update(found.surprises)
+            writer.write(found.batch.select(kept), found.extra)
+            rows += len(found)
+            total += found.total
         writer.describe(prediction_metadata(read))
     tell_surprises(surprises, "the model", context)
     return PredictResult(output, rows, total / rows)
@@ -95,12 +98,30 @@ def prediction_metadata(model: Model) -> dict[str, str]:
     }
 
 
-def _probabilities(model: Model, batch: Batch, sampled: bool) -> dict[str, pa.Array]:
-    found = model.log_odds(batch)
-    extra = {PROBABILITY: pa.array(probability(found))}
-    if sampled and model.drawn is not None:
-        extra[SAMPLED] = pa.array(probability(to_sample(found, model.drawn.offset(batch))))
-    return extra
+@dataclass(frozen=True)
+class _Scored:
+    """Rows with the columns that go beside them, and the sum of their probabilities."""
+
+    batch: Batch
+    extra: dict[str, pa.Array]
+    surprises: dict[str, int]
+    total: float
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+def _scored(model: Model, sampled: bool, batch: Batch) -> _Scored:
+    """The probabilities of one batch; several threads work on several batches."""
+    with batch.located():
+        found = model.log_odds(batch)
+        surprises = model.surprises(batch)
+        prob = probability(found)
+        extra = {PROBABILITY: to_arrow(prob)}
+        if sampled and model.drawn is not None:
+            shifted = to_sample(found, model.drawn.offset(batch))
+            extra[SAMPLED] = to_arrow(probability(shifted))
+    return _Scored(batch, extra, surprises, float(prob.sum()))
 
 
 def _kept(table: Table, keep: Sequence[str] | None) -> list[str]:

@@ -1,27 +1,26 @@
 """table -> scores and draws -> the rows that a design keeps
 
-One pass: stretches of the table are read, scored and thinned by several threads; c is solved when
-all have passed, and what was retained is thinned again. Where a bound turns out too low, those
-stretches are read once more.
+One pass: batches are scored by several threads while the next are read, and thinned by a bound on
+what c will be; c is solved when all have passed, and what was retained is thinned again. Where a
+bound turns out too low, the table is read once more.
 """
 
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.allotment import key_texts
 from rebalance.core.arrays import to_arrow, to_numpy
 from rebalance.core.design import Design, ScoreHistogram
 from rebalance.core.draws import Purpose, key_uniforms, uniforms
-from rebalance.core.labels import Label, LabelCounter, is_positive
+from rebalance.core.labels import Label, is_positive, label_codes
 from rebalance.core.selection import Bound, Terms, forecast
 from rebalance.core.sketches import KeyCensus
 from rebalance.samplers import Sampler
@@ -29,7 +28,7 @@ from rebalance.steps.context import Context
 from rebalance.storage.atomic import cannot_write
 from rebalance.storage.held import Held
 from rebalance.storage.parallel import in_order
-from rebalance.storage.tables import Batch, Stretch, Table
+from rebalance.storage.tables import Batch, Table
 
 Floats = NDArray[np.float64]
 
@@ -75,27 +74,25 @@ class Population:
     keys: KeyCensus = field(default_factory=KeyCensus)
 
 
-@dataclass
-class _Passed(Population):
-    """What one stretch came to."""
+@dataclass(frozen=True)
+class _Scored:
+    """The rows of one batch with all that the choice depends on; codes are places in `values`."""
 
-    rows: int = 0
-    bound: Bound | None = None
-    held: pa.RecordBatch | None = None
-    every_rank: list[Floats] = field(default_factory=list)
+    batch: Batch
+    values: Sequence[str]
+    codes: NDArray[np.int64]
+    rank: Floats
+    draws: Floats
+    missing_keys: NDArray[np.int64]
+    surprises: dict[str, int]
 
     def __len__(self) -> int:
-        return self.rows
+        return len(self.batch)
 
-
-@dataclass(frozen=True)
-class _Chosen:
-    """Rows of one batch that may be kept, and their positions in it."""
-
-    rows: Batch
-    at: NDArray[np.int64]
-    draws: Floats
-    rank: Floats
+    def has(self, values: Collection[str]) -> NDArray[np.bool_]:
+        """Which rows have one of these label values, shape (n,)."""
+        chosen = np.array([value in values for value in self.values])
+        return np.asarray(chosen[self.codes], dtype=np.bool_)
 
 
 class Selection:
@@ -106,8 +103,8 @@ class Selection:
         self._known = known
         self._context = context
         self._held = Held()
-        self._bounds: dict[int, Bound] = {}
-        self._lock = threading.Lock()
+        self._bounds: list[Bound] = []
+        self._next_forecast = 0
         self._ranks = _Ranks() if keep_ranks else None
         self.population = Population(ranks=ScoreHistogram(known.sampler.log_score))
 
@@ -126,153 +123,106 @@ class Selection:
         ------
         DataError : the table is damaged, or a label or a key is missing.
         """
-        stretches = self._table.stretches(self._table.names)
-        passed = in_order(self._pass, stretches, self._context.threads)
-        tracked = self._context.track(passed, "sampling", self._table.rows_if_known or 0)
-        for number, found in enumerate(tracked):
-            self._merge(found)
-            self._take(number, found)
+        for number, found in enumerate(self._scored("sampling")):
+            self._count(found)
+            if self.population.counts.total() >= self._next_forecast:
+                self._forecast()
+            self._retain(number, found, self._bounds[-1])
             if self._ranks is not None:
-                self._ranks.write(found.every_rank)
+                self._ranks.write(found.rank)
 
     def candidates(self, design: Design) -> Iterator[Candidates]:
         """All rows that the design may keep, in input order."""
-        low = {number for number, bound in self._bounds.items() if not bound.covers(design)}
-        if low:
-            self._again(low, Bound.of(design))
+        if not all(bound.covers(design) for bound in self._bounds):
+            self._context.note(
+                "the probabilities came out higher than the first rows promised: the table is read "
+                "a second time"
+            )
+            self._held.clear()
+            for number, found in enumerate(self._scored("sampling again")):
+                self._retain(number, found, Bound.of(design))
         for held in self._held:
-            number, draws, rank = (to_numpy(held.column(name)) for name in (_ROW, _DRAW, _RANK))
+            rows, draws, rank = (to_numpy(held.column(name)) for name in (_ROW, _DRAW, _RANK))
             table = self._table
-            rows = Batch(0, held.select(table.names), table.schema, table.place)
-            yield Candidates(rows, number, draws, rank)
+            batch = Batch(0, held.select(table.names), table.schema, table.place)
+            yield Candidates(batch, rows, draws, rank)
 
     def ranks(self) -> Iterator[Floats]:
         """The ranks of all rows, in input order, where they were asked for."""
         if self._ranks is not None:
             yield from self._ranks.read(self._context.reading.batch_rows)
 
-    def _merge(self, found: _Passed) -> None:
-        with self._lock:
-            self.population.counts.update(found.counts)
-            self.population.surprises.update(found.surprises)
-            self.population.keys.merge(found.keys)
-            self.population.ranks.merge(found.ranks)
+    def _scored(self, description: str) -> Iterator[_Scored]:
+        """All rows, scored by several threads, in input order."""
+        batches = self._table.batches(coded=True)
+        scored = in_order(partial(_score, self._known), batches, self._context.threads)
+        return self._context.track(scored, description, self._table.rows_if_known or 0)
 
-    def _take(self, number: int, found: _Passed) -> None:
-        if found.bound is not None:
-            self._bounds[number] = found.bound
-        if found.held is not None:
-            self._held.put(number, found.held)
+    def _count(self, found: _Scored) -> None:
+        counted = np.bincount(found.codes, minlength=len(found.values)).tolist()
+        rows = {value: count for value, count in zip(found.values, counted, strict=True) if count}
+        self.population.counts.update(rows)
+        self.population.surprises.update(found.surprises)
+        if self._known.label is not None:
+            self.population.ranks.add(found.rank[found.codes != 0])
+        if self._known.key is not None:
+            self.population.keys.add_missing(found.missing_keys)
+            self.population.keys.add(found.draws)
 
-    def _again(self, low: Collection[int], bound: Bound) -> None:
-        """Read the stretches whose bound was too low once more, with the design known."""
-        self._context.note(
-            f"the probabilities came out higher than the first rows promised: {len(low):,} of "
-            f"{len(self._bounds):,} parts of the table are read a second time"
-        )
-        stretches = self._table.stretches(self._table.names)
-        chosen = ((at, stretch) for at, stretch in enumerate(stretches) if at in low)
-        done = in_order(
-            lambda pair: (pair[0], self._pass(pair[1], bound)), chosen, self._context.threads
-        )
-        for number, found in done:
-            self._take(number, found)
-
-    def _pass(self, stretch: Stretch, bound: Bound | None = None) -> _Passed:
-        """Score the rows of a stretch, and read the other columns of those that may be kept."""
-        known = self._known
-        found = _Passed(ranks=ScoreHistogram(known.sampler.log_score))
-        values = _Values(known)
-        chosen: list[_Chosen] = []
-        for batch in stretch.batches(known.columns):
-            with batch.located():
-                codes = values.codes(batch)
-                columns = batch.features(known.sampler.kinds)
-                rank = known.sampler.rank(columns, len(batch))
-                found.surprises.update(known.sampler.surprises(columns))
-                draws = _draws(batch, known, found.keys)
-            if known.label is not None:
-                found.ranks.add(rank[codes != 0])
-            found.counts = values.counts
-            if bound is None:
-                bound = self._forecast(found)
-            kept = bound.candidates(draws, rank) | values.among(codes, bound.certain)
-            at = np.flatnonzero(kept)
-            chosen.append(_Chosen(batch.take(at), at, draws[at], rank[at]))
-            if self._ranks is not None:
-                found.every_rank.append(rank)
-            found.rows += len(batch)
-        found.bound = bound
-        found.held = self._whole(stretch, chosen)
-        return found
-
-    def _whole(self, stretch: Stretch, chosen: Sequence[_Chosen]) -> pa.RecordBatch | None:
-        """All columns of the rows chosen, those that only travel read now, and what chose them."""
-        if not any(len(part.at) for part in chosen):
-            return None
-        table = self._table
-        late = [name for name in table.names if name not in self._known.columns]
-        others = stretch.batches(late) if late else iter(())
-        parts: list[pa.RecordBatch] = []
-        for part in chosen:
-            taken = part.rows
-            if late:
-                taken = taken.beside(next(others).take(part.at))
-            rows = taken.select(table.names)
-            plain = rows.source if table.is_text else rows.typed()
-            for name, values in (
-                (_ROW, part.rows.start + part.at),
-                (_DRAW, part.draws),
-                (_RANK, part.rank),
-            ):
-                plain = plain.append_column(name, to_arrow(values))
-            if len(plain):
-                parts.append(plain)
-        return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
-
-    def _forecast(self, found: _Passed) -> Bound:
-        """A bound from what all threads have seen so far."""
-        known = self._known
-        together = ScoreHistogram(known.sampler.log_score)
-        together.merge(found.ranks)
-        with self._lock:
-            counts = self.population.counts + found.counts
-            together.merge(self.population.ranks)
+    def _forecast(self) -> None:
+        """A new bound each time that the rows seen have doubled."""
+        known, counts = self._known, self.population.counts
         positive = known.label.positive if known.label else known.positive
-        return forecast(known.terms, together, counts, positive, self._table.rows_if_known)
+        ranks, total = self.population.ranks, self._table.rows_if_known
+        self._bounds.append(forecast(known.terms, ranks, counts, positive, total))
+        self._next_forecast = 2 * counts.total()
+
+    def _retain(self, number: int, found: _Scored, bound: Bound) -> None:
+        """Hold the rows that may be kept, with all columns and what chose them."""
+        kept = bound.candidates(found.draws, found.rank) | found.has(bound.certain)
+        at = np.flatnonzero(kept)
+        if not len(at):
+            return
+        rows = found.batch.take(at)
+        plain = rows.source if self._table.is_text else rows.typed()
+        for name, values in (
+            (_ROW, found.batch.start + at),
+            (_DRAW, found.draws[at]),
+            (_RANK, found.rank[at]),
+        ):
+            plain = plain.append_column(name, to_arrow(values))
+        self._held.put(number, plain)
 
 
-class _Values:
-    """The label values of some rows: codes, counts, and which of them are among those named."""
+def _score(known: Known, batch: Batch) -> _Scored:
+    """What the choice of a batch's rows depends on.
 
-    def __init__(self, known: Known) -> None:
-        self._label = known.label
-        self._counter = LabelCounter(known.column)
-        if known.label is not None:
-            self._counter.values.extend(known.label.values)
+    Raises
+    ------
+    DataError : a label is missing or is none of those known; a number is infinite.
+    """
+    # Of a label that is known, the positive value comes first.
+    values = list(known.label.values) if known.label is not None else []
+    with batch.located():
+        labels = batch.column(known.column)
+        codes = label_codes(labels, values, known.column, batch.start)
+        if known.label is not None and len(values) > len(known.label.values):
+            is_positive(labels, known.label, batch.start)  # raises
+        columns = batch.features(known.sampler.kinds)
+        rank = known.sampler.rank(columns, len(batch))
+        surprises = known.sampler.surprises(columns)
+        draws, missing = _draws(batch, known)
+    return _Scored(batch, values, codes, rank, draws, missing, surprises)
 
-    def codes(self, batch: Batch) -> NDArray[np.int64]:
-        """The code of every row's value, shape (n,); of a known label, 0 is the positive one.
 
-        Raises
-        ------
-        DataError : a label is missing, or is none of those that are known.
-        """
-        array = batch.column(self._counter.column)
-        codes = self._counter.add(array, batch.start)
-        if self._label is not None and len(self._counter.values) > len(self._label.values):
-            is_positive(array, self._label, batch.start)  # raises
-        return codes
-
-    @property
-    def counts(self) -> Counter[str]:
-        """Rows by value."""
-        return Counter({value: count for value, count in self._counter.counts.items() if count})
-
-    def among(self, codes: NDArray[np.int64], named: Collection[str]) -> NDArray[np.bool_]:
-        """Which rows have one of the values named, shape (n,)."""
-        chosen = np.array([value in named for value in self._counter.values])
-        return np.asarray(chosen[codes], dtype=np.bool_)
+def _draws(batch: Batch, known: Known) -> tuple[Floats, NDArray[np.int64]]:
+    """u of every row, shape (n,), by its number or its key; and the rows whose key is missing."""
+    if known.key is None:
+        found = uniforms(known.seed, Purpose.SAMPLE, batch.start, len(batch))
+        return found, np.empty(0, dtype=np.int64)
+    texts, codes = key_texts(batch.column(known.key), known.key)
+    of_keys = np.append(key_uniforms(known.seed, Purpose.SAMPLE, texts), 1.0)
+    return of_keys[codes], batch.start + np.flatnonzero(codes < 0)
 
 
 class _Ranks:
@@ -281,7 +231,7 @@ class _Ranks:
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="rebalance-")  # noqa: SIM115
 
-    def write(self, ranks: Sequence[Floats]) -> None:
+    def write(self, rank: Floats) -> None:
         """Append ranks.
 
         Raises
@@ -289,8 +239,7 @@ class _Ranks:
         DataError : there is no room for the temporary file.
         """
         try:
-            for part in ranks:
-                self._file.write(part.tobytes())
+            self._file.write(rank.tobytes())
         except OSError as exc:
             raise cannot_write(tempfile.gettempdir(), exc) from exc
 
@@ -303,15 +252,3 @@ class _Ranks:
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
-
-
-def _draws(batch: Batch, known: Known, keys: KeyCensus) -> Floats:
-    """u of every row, shape (n,): by its number, or by its key; 1 where the key is missing."""
-    if known.key is None:
-        return uniforms(known.seed, Purpose.SAMPLE, batch.start, len(batch))
-    texts, codes = key_texts(batch.column(known.key), known.key)
-    of_keys = np.append(key_uniforms(known.seed, Purpose.SAMPLE, texts), 1.0)
-    draws = of_keys[codes]
-    keys.add_missing(batch.start + np.flatnonzero(codes < 0))
-    keys.add(draws[codes >= 0])
-    return np.asarray(draws, dtype=np.float64)

@@ -84,17 +84,8 @@ class DelimitedFiles:
         """The number of rows, known since the types were decided."""
         return self._rows
 
-    def groups(self, path: Path) -> None:
-        """Text has no parts that can be read by themselves."""
-
     def read(
-        self,
-        path: Path,
-        columns: Sequence[str],
-        batch_rows: int,
-        group: int | None = None,
-        *,
-        coded: bool = False,
+        self, path: Path, columns: Sequence[str], batch_rows: int, *, coded: bool
     ) -> Iterator[pa.RecordBatch]:
         """The rows of one file as text, `columns` in this order."""
         picked = ", ".join(f"c{self._names.index(name)}" for name in columns)

@@ -28,6 +28,14 @@ class Held:
         self._flushes: list[tuple[int, list[int]]] = []  # where in the file, and the numbers
         self._file: IO[bytes] | None = None
 
+    def clear(self) -> None:
+        """Hold nothing."""
+        self.close()
+        self._file = None
+        self._bytes = 0
+        for kept in (self._fresh, self._spilled, self._flushes):
+            kept.clear()
+
     def close(self) -> None:
         """Let the temporary file go."""
         if self._file is not None:

@@ -14,6 +14,7 @@ from rebalance.storage.schemas import check_names, check_same
 
 _SMALL_DICTIONARY = 1 << 19  # bytes; beyond it, many values stand outside the dictionary
 _FOOTERS = 8
+_ERROR_ROWS = 65_536
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
@@ -41,48 +42,62 @@ class ParquetFiles:
         """The number of rows, from the files' footers."""
         return self._rows
 
-    def groups(self, path: Path) -> Sequence[int]:
-        """The number of rows of each row group of one file."""
-        footer = self._footer(path)
-        return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
-
     def read(
+        self, path: Path, columns: Sequence[str], batch_rows: int, *, coded: bool
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of one file, `columns` in this order, decoded by as many threads as allowed."""
+        texts = self._coded(path, columns) if coded else ()
+        for groups in self._runs(path, batch_rows):
+            try:
+                yield from self._decoded(path, groups, columns, batch_rows, texts)
+            except PermissionError:
+                raise
+            except _DAMAGE as exc:
+                bad = self._first_bad(path, groups, columns)
+                raise self._damaged(path, exc, f", row group {bad}") from exc
+
+    def _runs(self, path: Path, batch_rows: int) -> Iterator[list[int]]:
+        """Row groups in runs of some batch: of many small ones, each would be slow by itself."""
+        footer = self._footer(path)
+        run: list[int] = []
+        rows = 0
+        for group in range(footer.num_row_groups):
+            run.append(group)
+            rows += footer.row_group(group).num_rows
+            if rows >= batch_rows:
+                yield run
+                run, rows = [], 0
+        if run:
+            yield run
+
+    def _decoded(
         self,
         path: Path,
+        groups: Sequence[int],
         columns: Sequence[str],
         batch_rows: int,
-        group: int | None = None,
-        *,
-        coded: bool = False,
+        texts: Sequence[str],
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of one file or row group, `columns` in this order.
+        with self._open(path, texts) as parquet:
+            left = sum(parquet.metadata.row_group(group).num_rows for group in groups)
+            for batch in parquet.iter_batches(batch_rows, row_groups=groups, columns=list(columns)):
+                rows = batch.select(list(columns))
+                rows.validate(full=True)
+                left -= rows.num_rows
+                target = _without_views(rows.schema)
+                yield rows if rows.schema == target else rows.cast(target)
+            if left:
+                raise pa.ArrowInvalid("rows are missing")
 
-        With `coded`, text that is stored as a dictionary comes as one, which is much the faster.
-        """
-        at = 0 if group is None else group
-        try:
-            texts = self._coded(path, columns) if coded else []
-            # Reads of one row group are one thread's work; whole files are decoded by several.
-            with self._open(path, texts) as parquet:
-                for at in range(parquet.num_row_groups) if group is None else (group,):
-                    left = parquet.metadata.row_group(at).num_rows
-                    for batch in parquet.iter_batches(
-                        batch_rows,
-                        row_groups=[at],
-                        columns=list(columns),
-                        use_threads=group is None,
-                    ):
-                        rows = batch.select(list(columns))
-                        rows.validate(full=True)
-                        left -= rows.num_rows
-                        target = _without_views(rows.schema)
-                        yield rows if rows.schema == target else rows.cast(target)
-                    if left:
-                        raise pa.ArrowInvalid("rows are missing")
-        except PermissionError:
-            raise
-        except _DAMAGE as exc:
-            raise self._damaged(path, exc, f", row group {at}") from exc
+    def _first_bad(self, path: Path, groups: Sequence[int], columns: Sequence[str]) -> int:
+        """The first row group that cannot be read by itself; the last, where each one can."""
+        for group in groups[:-1]:
+            try:
+                for _ in self._decoded(path, [group], columns, _ERROR_ROWS, ()):
+                    pass
+            except _DAMAGE:
+                return group
+        return groups[-1]
 
     def _coded(self, path: Path, columns: Sequence[str]) -> list[str]:
         """The text columns whose first row group has a small dictionary."""

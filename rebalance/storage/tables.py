@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -74,13 +74,6 @@ class Batch:
         """The rows at these positions; `start` stays that of the whole."""
         return Batch(self.start, self.source.take(to_arrow(at)), self.schema, self.place)
 
-    def beside(self, other: Batch) -> Batch:
-        """The same rows with the columns of another batch, too."""
-        source = self.source
-        for name in other.source.schema.names:
-            source = source.append_column(name, other.source.column(name))
-        return Batch(self.start, source, self.schema, self.place)
-
     def select(self, names: Sequence[str]) -> Batch:
         """The columns of these names."""
         return Batch(self.start, self.source.select(list(names)), self.schema, self.place)
@@ -138,38 +131,13 @@ class Source(Protocol):
     def count(self) -> int:
         """The number of rows of all files."""
 
-    def groups(self, path: Path) -> Sequence[int] | None:
-        """Rows of each part of a file that can be read by itself; None where there are none."""
-
     def read(
-        self,
-        path: Path,
-        columns: Sequence[str],
-        batch_rows: int,
-        group: int | None = None,
-        *,
-        coded: bool = False,
+        self, path: Path, columns: Sequence[str], batch_rows: int, *, coded: bool
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of one file, or group of it, as they stand there, `columns` in this order.
+        """The rows of one file as they stand there, `columns` in this order.
 
-        `coded` allows text to come as dictionaries, where it is stored so.
+        With `coded`, text may come as dictionaries, where it is stored so.
         """
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Consecutive rows that are read together: a row group, or a batch of text."""
-
-    start: int
-    rows: int
-    _read: Callable[[Sequence[str]], Iterator[Batch]]
-
-    def __len__(self) -> int:
-        return self.rows
-
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Stream its rows; may be called again, for other columns and the same batches."""
-        return self._read(list(dict.fromkeys(columns)))
 
 
 @dataclass(frozen=True)
@@ -221,8 +189,12 @@ class Table:
         """The number of rows of all files."""
         return self.source.count()
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Batch]:
+    def batches(
+        self, columns: Sequence[str] | None = None, *, coded: bool = False
+    ) -> Iterator[Batch]:
         """Stream the rows in input order; `start` counts over all files.
+
+        With `coded`, text that is stored as a small dictionary comes as one, which is faster.
 
         Raises
         ------
@@ -232,54 +204,11 @@ class Table:
         start = 0
         for path in self.paths:
             with self._unchanged(path):
-                for batch in self._batches(path, start, wanted):
-                    yield batch
-                    start += len(batch)
-
-    def stretches(self, columns: Sequence[str]) -> Iterator[Stretch]:
-        """The table in stretches, in input order, to be read by several threads.
-
-        A row group is read by whoever asks for its rows; text is read here, batch by batch.
-        Text that is stored as a dictionary comes as one.
-
-        Raises
-        ------
-        DataError : a file is damaged, or a CSV row does not fit its header.
-        """
-        wanted = list(dict.fromkeys(columns))
-        start = 0
-        for path in self.paths:
-            groups = self.source.groups(path)
-            if groups is None:
-                with self._unchanged(path):
-                    for batch in self._batches(path, start, wanted):
-                        yield Stretch(start, len(batch), partial(_picked, batch))
-                        start += len(batch)
-                continue
-            for group, rows in enumerate(groups):
-                read = partial(self._group, path, group, start)
-                if rows:
-                    yield Stretch(start, rows, read)
-                start += rows
-
-    def _group(self, path: Path, group: int, start: int, columns: Sequence[str]) -> Iterator[Batch]:
-        with self._unchanged(path):
-            yield from self._batches(path, start, columns, group, coded=True)
-
-    def _batches(
-        self,
-        path: Path,
-        start: int,
-        columns: Sequence[str],
-        group: int | None = None,
-        *,
-        coded: bool = False,
-    ) -> Iterator[Batch]:
-        size = self.reading.batch_rows
-        for rows in self.source.read(path, columns, size, group, coded=coded):
-            if rows.num_rows:
-                yield Batch(start, rows, self.schema, f"file '{self._shown(path)}'")
-                start += rows.num_rows
+                size = self.reading.batch_rows
+                for rows in self.source.read(path, wanted, size, coded=coded):
+                    if rows.num_rows:
+                        yield Batch(start, rows, self.schema, f"file '{self._shown(path)}'")
+                        start += rows.num_rows
 
     @contextmanager
     def _unchanged(self, path: Path) -> Iterator[None]:
@@ -370,10 +299,6 @@ class Table:
 
     def _shown(self, path: Path) -> str:
         return self.title if self._spool is not None else str(path)
-
-
-def _picked(batch: Batch, columns: Sequence[str]) -> Iterator[Batch]:
-    yield batch.select(columns)
 
 
 def _state(path: Path) -> tuple[int, int, int]:

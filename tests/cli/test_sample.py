@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from rebalance.steps.artifacts import read_design, read_pilot
-from rebalance.storage import tables
+from rebalance.steps.context import Context
 from rebalance.storage.inputs import open_table
+from rebalance.storage.reading import Reading
 from tests.conftest import Invoke, Simulated
 
 
@@ -107,7 +108,7 @@ def test_batches_threads_and_formats_change_nothing(
     results = []
     for number, inputs in enumerate([[simulated.path], [csv], halves, [simulated.path]]):
         if number == 3:
-            monkeypatch.setattr(tables.Table.batches, "__defaults__", (None, 1009))
+            monkeypatch.setattr(Context, "reading", Reading(batch_rows=1009))
         out = tmp_path / f"s{number}.parquet"
         done(["sample", *inputs, "--pilot", pilot, "--rate", 0.03, "-o", out, "-q"])
         table = pq.read_table(out)

@@ -13,6 +13,7 @@ from rebalance.core.draws import Purpose, uniforms
 from rebalance.errors import DataError
 from rebalance.storage import statistics
 from rebalance.storage.inputs import open_table
+from rebalance.storage.reading import Reading
 from rebalance.storage.statistics import ColumnStatistics, gather, plain
 
 
@@ -141,9 +142,9 @@ def table():
 
 
 def gathered(path, batch_rows, names=("row", "u", "letter", "date"), threads=None):
-    opened = open_table([str(path)])
+    opened = open_table([str(path)], Reading(batch_rows=batch_rows))
     return gather(
-        opened.batches(batch_rows=batch_rows),
+        opened.batches(),
         opened.schema,
         "label",
         names,

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 
 from rebalance.errors import DataError, UsageError
 from rebalance.storage.inputs import file_format, open_table
+from rebalance.storage.reading import Reading
 from rebalance.storage.tables import Batch
 
 
-def rows(table, columns=None, **how):
+def rows(table, columns=None):
     """(start, first column) of every batch."""
-    return [
-        (batch.start, batch.source.column(0).to_pylist()) for batch in table.batches(columns, **how)
-    ]
+    return [(batch.start, batch.source.column(0).to_pylist()) for batch in table.batches(columns)]
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
@@ -39,7 +38,7 @@ def test_batches_come_in_order_with_their_row_numbers(tmp_path, ending):
     table = open_table(paths)
     for size in (1, 3, 100):
         numbers = []
-        for batch in table.batches(batch_rows=size):
+        for batch in open_table(paths, Reading(batch_rows=size)).batches():
             assert batch.start == len(numbers)
             assert len(batch) <= size
             numbers += batch.column("n").to_pylist()
@@ -314,6 +313,6 @@ def test_any_cut_into_files_and_batches_gives_the_same_rows(tmp_path_factory, si
         pq.write_table(pa.table({"n": pa.array(range(first, first + size), pa.int64())}), path)
         paths.append(str(path))
         first += size
-    found = rows(open_table(paths), batch_rows=batch_rows)
+    found = rows(open_table(paths, Reading(batch_rows=batch_rows)))
     assert [row for _, batch in found for row in batch] == list(range(first))
     assert [start for start, _ in found] == [batch[0] for _, batch in found]
