@@ -30,9 +30,11 @@ format: $(READY)
 docs: $(READY)  ## write the command reference anew
 	@$(BIN)/python -m tests.reference --write
 
-bench: $(READY)  ## five splits of flights, measured into the README
+bench: $(READY)  ## five splits of flights, and speed against other tools, into the README
+	@$(BIN)/python -m pip install $(QUIET) --group bench
 	@$(BIN)/python -m tests.benchmarks.demo --write
 	@$(BIN)/python -m tests.benchmarks.flights --write
+	@$(BIN)/python -m tests.benchmarks.speed --write
 
 # The reference is laid out by the newest Click; all else must hold with the lowest versions, too.
 lowest:  ## the tests with the lowest versions that pyproject.toml admits
