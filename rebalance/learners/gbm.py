@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from rebalance.core.folds import stratified_folds
 from rebalance.core.kinds import Kind
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
+from rebalance.learners.forest import Forest, features_used, read_forest
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +33,11 @@ MAX_LEVELS = 255
 
 @dataclass(frozen=True)
 class TreeModel:
-    """log odds = baseline + sum of trees. LightGBM forgets what it started from; we add it."""
+    """log odds = baseline + sum of trees. LightGBM forgets what it started from; we add it.
+
+    Columns that no tree splits on are not read; without any split, all are. `encoder` and `text`
+    are of all columns: the trees name the encoder's terms by position.
+    """
 
     encoder: Encoder
     text: str
@@ -43,23 +48,28 @@ class TreeModel:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """The columns it reads, by kind."""
-        return self.encoder.kinds
+        return self._reading.kinds
 
     @property
     def left_out(self) -> Mapping[str, str]:
         """The columns it was given and does not use, with the reason."""
-        return self.encoder.left_out
+        return self._reading.left_out
 
     def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None = None) -> Floats:
         """The log odds of every row, shape (n,)."""
-        raw = self._booster.predict(
-            self.encoder.trees(columns), raw_score=True, num_threads=self.threads or 0
-        )
+        matrix = self._reading.trees(columns)
+        if self._forest is not None:
+            values = {term: matrix[:, at] for at, term in enumerate(self._terms)}
+            raw = self._forest.score(values, len(matrix))
+        else:
+            whole = np.zeros((len(matrix), len(self.encoder.terms)))
+            whole[:, self._terms] = matrix
+            raw = self._booster.predict(whole, raw_score=True, num_threads=self.threads or 0)
         return np.asarray(raw, dtype=np.float64) + (0.0 if baseline is None else baseline)
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
         """Values for which training left no place, by column."""
-        return self.encoder.surprises(columns)
+        return self._reading.surprises(columns)
 
     def summary(self) -> dict[str, Any]:
         """Rounds of boosting, and how their number was found."""
@@ -76,6 +86,32 @@ class TreeModel:
             "gbm.json": json.dumps(document, sort_keys=True).encode(),
             "trees.txt": self.text.encode(),
         }
+
+    @cached_property
+    def _reading(self) -> Encoder:
+        """The encoder of the columns that are read."""
+        encoder = self.encoder
+        used = {encoder.terms[position].feature for position in features_used(self.text)}
+        if not used:
+            return encoder
+        unused = {name: "no tree uses it" for name in encoder.kinds if name not in used}
+        return replace(
+            encoder,
+            kinds={name: kind for name, kind in encoder.kinds.items() if name in used},
+            terms=tuple(term for term in encoder.terms if term.feature in used),
+            left_out=encoder.left_out | unused,
+            widths={name: width for name, width in encoder.widths.items() if name in used},
+        )
+
+    @cached_property
+    def _terms(self) -> list[int]:
+        """Where the terms of the columns that are read stand among all."""
+        read = self._reading.kinds
+        return [at for at, term in enumerate(self.encoder.terms) if term.feature in read]
+
+    @cached_property
+    def _forest(self) -> Forest | None:
+        return read_forest(self.text)
 
     @cached_property
     def _booster(self) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.arrays import to_numpy
 from rebalance.core.kinds import Kind, feature_kinds
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
@@ -71,8 +72,10 @@ def describe_features(table: Table, kinds: Mapping[str, Kind]) -> dict[str, Any]
 
 def tell_left_out(left_out: Mapping[str, str], context: Context) -> None:
     """Say which features a model does not use, and why."""
-    for name, reason in left_out.items():
-        context.note(f"the column '{name}' is not used: {reason}")
+    for reason in dict.fromkeys(left_out.values()):
+        names = [f"'{name}'" for name, other in left_out.items() if other == reason]
+        named = f"column {names[0]} is" if len(names) == 1 else f"columns {', '.join(names)} are"
+        context.note(f"the {named} not used: {reason}")
 
 
 def tell_surprises(surprises: Mapping[str, int], owner: str, context: Context) -> None:
@@ -97,7 +100,7 @@ def weights(array: pa.Array, name: str, start: int = 0) -> NDArray[np.float64]:
             where=f"column '{name}'",
             remedy="name a column of numbers with --sample-weight",
         )
-    values = np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    values = np.asarray(to_numpy(array), dtype=np.float64)
     wrong = ~(np.isfinite(values) & (values >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
