@@ -32,6 +32,9 @@ def cli() -> None:
         rebalance run flights.parquet -l late --rate 0.05 -o out
 
     or step by step: profile, split, pilot, sample, train, predict, evaluate.
+
+    Files may be addresses, too: s3://, gs:// or, to read from, https://. What an address names is
+    fetched to the folder for temporary files (TMPDIR) first, which must have room for it.
     """
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from rebalance.cli.output import Console
+from rebalance.cli.reading import reading_options, take_reading
 from rebalance.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +36,22 @@ class Number(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value} is not a finite number", param, ctx)
         return found
+
+
+def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """The bytes that a number with its unit says, as 500MB or 2GB; powers of 1,024.
+
+    Raises
+    ------
+    click.BadParameter : no number, or no unit.
+    """
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT])i?B?", value, re.IGNORECASE)
+    if found is None:
+        raise click.BadParameter(f"{value} is not a size such as 500MB or 2GB")
+    power = "KMGT".index(found[2].upper()) + 1
+    return int(float(found[1]) * 1024**power)
 
 
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
@@ -62,6 +80,11 @@ sample_weight = click.option(
     metavar="COLUMN",
     help="Your own weights; they multiply likelihoods and metrics, never the sampling.",
 )
+dry_run = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say how many rows, how large an output and how much memory to expect; do nothing.",
+)
 no_clobber = click.option(
     "--no-clobber", is_flag=True, help="Refuse to replace a file that is there."
 )
@@ -73,7 +96,7 @@ def output(help_text: str) -> Callable[[F], F]:
 
 
 def console(command: F) -> F:
-    """The options of every command, --json, --quiet and --threads, as one `console` argument."""
+    """The options of every command, those of reading among them, as one `console` argument."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
     @click.option("-q", "--quiet", is_flag=True, help="Print nothing but data and errors.")
@@ -83,13 +106,30 @@ def console(command: F) -> F:
         metavar="N",
         help="Threads to use; results do not depend on it.  [default: all cores]",
     )
+    @click.option(
+        "--memory-limit",
+        callback=size,
+        metavar="SIZE",
+        help="Memory to keep within, as 500MB or 2GB: smaller batches, fewer threads, or an error.",
+    )
+    @reading_options
     @functools.wraps(command)
     def with_console(
-        *args: Any, as_json: bool, quiet: bool, threads: int | None, **rest: Any
+        *args: Any,
+        as_json: bool,
+        quiet: bool,
+        threads: int | None,
+        memory_limit: int | None,
+        **rest: Any,
     ) -> Any:
-        return command(
-            *args, console=Console(as_json=as_json, quiet=quiet, threads=threads), **rest
+        made = Console(
+            as_json=as_json,
+            quiet=quiet,
+            threads=threads,
+            memory_limit=memory_limit,
+            reading=take_reading(rest),
         )
+        return command(*args, console=made, **rest)
 
     return cast(F, with_console)
 

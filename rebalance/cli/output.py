@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +15,12 @@ from rebalance import __version__
 from rebalance.core.documents import plain
 from rebalance.errors import UsageError
 from rebalance.steps.context import Context, Counted
+from rebalance.storage.reading import USUAL, Reading
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from rebalance.steps.plan import Plan
 
 JSON_FORMAT = 1
 
@@ -24,8 +28,16 @@ JSON_FORMAT = 1
 class Console(Context):
     """Shows notes as they come, progress on a terminal, and one result at the end."""
 
-    def __init__(self, *, as_json: bool, quiet: bool, threads: int | None) -> None:
-        super().__init__(threads=threads)
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        quiet: bool,
+        threads: int | None,
+        memory_limit: int | None = None,
+        reading: Reading = USUAL,
+    ) -> None:
+        super().__init__(threads=threads, reading=reading, memory_limit=memory_limit)
         if threads is not None:
             from rebalance.storage.inputs import use_threads
 
@@ -41,7 +53,9 @@ class Console(Context):
         if not self.quiet:
             click.echo(f"note: {text}", err=True)
 
-    def track(self, things: Iterable[Counted], description: str, rows: int) -> Iterator[Counted]:
+    def track(
+        self, things: Iterable[Counted], description: str, rows: int | None
+    ) -> Iterator[Counted]:
         """Show rows, rows per second and the time left while batches pass, on a terminal only."""
         if self.quiet or not sys.stderr.isatty():
             yield from things
@@ -105,19 +119,35 @@ class Console(Context):
                 terminal.print(part)
 
 
+def show_plan(console: Console, command: str, plan: Plan, *outputs: str) -> None:
+    """Print what a command would do."""
+    console.show(command, plan.document(), facts(f"would make: {', '.join(outputs)}", plan.facts()))
+
+
 def number(value: float, decimals: int) -> str:
     """A figure, or "-" where it is not defined."""
     return f"{value:.{decimals}f}" if math.isfinite(value) else "-"
 
 
+@dataclass(frozen=True)
+class Facts:
+    """A title and, below it, names and values in two columns."""
+
+    title: str
+    rows: Mapping[str, str]
+
+    def __rich__(self) -> RenderableType:
+        """What rich draws: it takes long to import, and is not where nothing is shown."""
+        from rich.table import Table
+        from rich.text import Text
+
+        title = Text(self.title, style="bold")
+        table = Table(title=title, title_justify="left", box=None, show_header=False)
+        for name, value in self.rows.items():
+            table.add_row(Text(name), Text(value))
+        return table
+
+
 def facts(title: str, rows: Mapping[str, str]) -> RenderableType:
     """A title and, below it, names and values in two columns."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=Text(title, style="bold"), title_justify="left", box=None, show_header=False
-    )
-    for name, value in rows.items():
-        table.add_row(Text(name), Text(value))
-    return table
+    return Facts(title, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import options
-from rebalance.cli.output import Console, facts
+from rebalance.cli.output import Console, facts, show_plan
 
 
 @click.command()
@@ -21,6 +21,7 @@ from rebalance.cli.output import Console, facts
 @click.option(
     "--sampled", is_flag=True, help="Also write the probability on the sample's scale, uncorrected."
 )
+@options.dry_run
 @options.no_clobber
 @options.console
 def predict(
@@ -29,14 +30,26 @@ def predict(
     output: str,
     keep: tuple[str, ...],
     sampled: bool,
+    dry_run: bool,
     no_clobber: bool,
     console: Console,
 ) -> None:
     """Add rb_probability, the population's probability, to every row.
 
-    Rows keep their order; the table is read once, batch by batch, and only a batch is in memory.
+    Rows keep their order. The table is read once; in memory are a few batches, and the rows of one
+    row group that wait to be written.
     """
     console.check_streams(output)
+    if dry_run:
+        from rebalance.steps.artifacts import read_model
+        from rebalance.steps.plan import plan_copies
+
+        named = list(read_model(model).kinds)
+        plan = plan_copies(
+            inputs, [output], console, columns=keep or None, named=named, clobber=not no_clobber
+        )
+        show_plan(console, "predict", plan, output)
+        return
     from rebalance.steps.predict import predict as step
 
     result = step(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import options
-from rebalance.cli.output import Console, facts
+from rebalance.cli.output import Console, facts, show_plan
 
 
 @click.command()
@@ -51,6 +51,7 @@ from rebalance.cli.output import Console, facts
     "earlier choices. Never a feature.",
 )
 @options.seed
+@options.dry_run
 @options.no_clobber
 @options.console
 def sample(
@@ -69,6 +70,7 @@ def sample(
     design: str | None,
     key: str | None,
     seed: int,
+    dry_run: bool,
     no_clobber: bool,
     console: Console,
 ) -> None:
@@ -83,13 +85,14 @@ def sample(
     file. --probabilities puts 8 bytes for each row of the table there, too.
     """
     console.check_streams(output, probabilities)
-    asked = options.one_budget(rate, ratio, rows)
+    budget = options.one_budget(rate, ratio, rows)
+    from rebalance.steps.sample import Asked
     from rebalance.steps.sample import sample as step
 
-    result = step(
+    asked = Asked(
         inputs,
         output,
-        budget=asked,
+        budget,
         pilot=pilot,
         label=label,
         positive=positive,
@@ -99,10 +102,15 @@ def sample(
         mix=mix,
         seed=seed,
         probabilities=probabilities,
-        design_output=design,
+        design=design,
         clobber=not no_clobber,
-        context=console,
     )
+    if dry_run:
+        from rebalance.steps.plan import plan_sample
+
+        show_plan(console, "sample", plan_sample(asked, console), output)
+        return
+    result = step(asked, console)
     shown = {
         "table": f"{result.rows:,} rows, {result.positives:,} positive",
         "kept positives": f"{result.kept_positives:,} (all)",

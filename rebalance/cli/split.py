@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rebalance.cli import options
-from rebalance.cli.output import Console
+from rebalance.cli.output import Console, show_plan
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 )
 @options.positive
 @options.seed
+@options.dry_run
 @options.no_clobber
 @options.console
 def split(
@@ -65,6 +66,7 @@ def split(
     time: str | None,
     positive: str | None,
     seed: int,
+    dry_run: bool,
     no_clobber: bool,
     console: Console,
 ) -> None:
@@ -81,6 +83,13 @@ def split(
     keys that have a positive row, and with --time that one column.
     """
     console.check_streams(*outputs)
+    if dry_run:
+        from rebalance.steps.plan import plan_copies
+
+        named = [label, *filter(None, (key, time))]
+        plan = plan_copies(inputs, outputs, console, named=named, clobber=not no_clobber)
+        show_plan(console, "split", plan, *outputs)
+        return
     from rebalance.steps.split import split as step
 
     result = step(

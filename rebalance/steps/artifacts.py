@@ -13,7 +13,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,15 @@ from rebalance.errors import ArtifactError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
 from rebalance.samplers import Sampler, get_sampler
-from rebalance.storage.artifacts import FORMAT, artifact_bytes, pack, read_artifact, unpack
+from rebalance.storage.artifacts import (
+    FORMAT,
+    artifact_bytes,
+    named_bytes,
+    pack,
+    read_artifact,
+    unpack,
+)
+from rebalance.storage.remote import exists
 from rebalance.storage.tables import Batch
 
 Floats = NDArray[np.float64]
@@ -40,7 +47,11 @@ DESIGN_KEY = b"rebalance.design"
 
 @dataclass(frozen=True)
 class Pilot:
-    """A cheap model of the population: its log odds are on the population's scale."""
+    """A cheap model of the population: its log odds are on the population's scale.
+
+    columns : the types of all columns of the table it was made from, as Arrow names them; empty in
+        a pilot of a version that did not store them.
+    """
 
     content: bytes
     label: Label
@@ -50,6 +61,7 @@ class Pilot:
     drop: tuple[str, ...]
     key: str | None
     sample_weight: str | None
+    columns: Mapping[str, str]
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
@@ -105,6 +117,7 @@ def load_pilot(content: bytes, title: str) -> Pilot:
         drop=tuple(manifest["drop"]),
         key=manifest["key"],
         sample_weight=manifest["sample_weight"],
+        columns=manifest.get("columns", {}),
     )
 
 
@@ -304,7 +317,7 @@ def read_design(path: str, metadata: Mapping[bytes, bytes]) -> Drawn | None:
     if DESIGN_KEY in metadata:
         return Drawn.from_json(metadata[DESIGN_KEY], path)
     sidecar = design_sidecar(path)
-    if path != "-" and Path(sidecar).is_file():
+    if path != "-" and exists(sidecar):
         return read_design_file(sidecar)
     return None
 
@@ -316,14 +329,8 @@ def read_design_file(path: str) -> Drawn:
     ------
     ArtifactError : no such file, or damaged.
     """
-    try:
-        return Drawn.from_json(Path(path).read_bytes(), path)
-    except OSError as exc:
-        raise ArtifactError(
-            f"the design cannot be read: {exc.strerror}",
-            where=f"file '{path}'",
-            remedy="name the file that 'rebalance sample' wrote",
-        ) from exc
+    remedy = "name the file that 'rebalance sample' wrote"
+    return Drawn.from_json(named_bytes(path, "design", remedy), path)
 
 
 def _digest(document: Mapping[str, Any]) -> str:

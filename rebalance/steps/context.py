@@ -17,6 +17,7 @@ class Context:
 
     threads: int | None = None
     reading: Reading = USUAL
+    memory_limit: int | None = None
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -27,7 +28,7 @@ class Context:
         self,
         things: Iterable[Counted],
         description: str,
-        rows: int,
+        rows: int | None,
     ) -> Iterator[Counted]:
-        """Pass batches on, counting their rows for whoever watches."""
+        """Pass batches on, counting their rows for whoever watches; `rows` are all, if known."""
         yield from things

@@ -15,6 +15,7 @@ from rebalance.core.correction import log_odds, offset, prior_shift, probability
 from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.steps.artifacts import Drawn, read_design, read_design_file
 from rebalance.steps.context import Context
+from rebalance.steps.memory import LIGHT, Need, open_within
 from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
@@ -95,12 +96,13 @@ def correct(
     sampling.check()
     check_outputs([output], [*inputs, *filter(None, [sampling.design])], clobber=clobber)
     output_format(output)
-    table = open_table(inputs)
+    table = open_within(inputs, context, Need(LIGHT, outputs=1))
     drawn = _read_drawn(sampling.design) if sampling.design is not None else None
     _check(table, column, sampling, drawn)
     rows, before, after, certain = 0, 0.0, 0.0, 0
-    with table_writer(output) as writer:
-        for batch in context.track(table.batches(), "correcting", table.num_rows):
+    with table_writer(output, table) as writer:
+        writer.describe({SCALE_KEY: json.dumps({PROBABILITY: "population"})})
+        for batch in context.track(table.batches(), "correcting", table.rows_if_known):
             given = _numbers(batch, column)
             _refuse(batch, column, given, ~((given >= 0) & (given <= 1)), "between 0 and 1")
             with batch.located():
@@ -113,7 +115,6 @@ def correct(
             before += float(given.sum())
             after += float(found.sum())
             certain += int(((given == 0) | (given == 1)).sum())
-        writer.describe({SCALE_KEY: json.dumps({PROBABILITY: "population"})})
     if certain:
         context.note(f"{certain:,} probabilities are exactly 0 or 1: no correction moves them")
     return CorrectResult(output, rows, before / rows, after / rows, certain)

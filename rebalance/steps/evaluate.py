@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from rebalance.core.calibration import EPS, calibration_line, certain
@@ -18,6 +17,7 @@ from rebalance.core.thresholds import Threshold, figures_at, parse_threshold
 from rebalance.errors import CheckError, UsageError
 from rebalance.report.curves import Curves, curves, curves_picture, picture_format
 from rebalance.steps.context import Context
+from rebalance.steps.memory import MIDDLE, Need, within
 from rebalance.steps.outcomes import (
     Asked,
     Outcomes,
@@ -151,6 +151,8 @@ def evaluate(
     columns = probability_columns(table, label, probabilities)
     parsed = [parse_check(text, columns, cuts) for text in checks]
     asked = Asked(label, columns, positive, sample_weight, segment_keys(table, by))
+    held = 1.0 + 8.0 * len(columns) + 10.0 * bool(by) + 19.0 * (sample_weight is not None)
+    table = within(table, context, Need(MIDDLE, per_row=held, columns=[label, *columns]))
     rows = read_outcomes(table, asked, context)
     found = {
         name: _of_column(rows, name, cuts, beta, context, drawn=plot is not None)
@@ -165,7 +167,7 @@ def evaluate(
     ]
     if plot is not None:
         drawn = {name: each.curves for name, each in found.items() if each.curves is not None}
-        write_bytes(Path(plot), curves_picture(drawn, image_format=picture_format(plot)))
+        write_bytes(plot, curves_picture(drawn, image_format=picture_format(plot)))
     return Evaluation(rows.label, sample_weight, beta, metrics, at_cuts, by, segments, done, plot)
 
 

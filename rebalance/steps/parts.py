@@ -44,7 +44,9 @@ class Task:
 
     def batches(self, columns: list[str], description: str) -> Iterator[Batch]:
         """One look at some columns."""
-        return self.context.track(self.table.batches(columns), description, self.table.num_rows)
+        return self.context.track(
+            self.table.batches(columns), description, self.table.rows_if_known
+        )
 
     def draws(self, batch: Batch) -> NDArray[np.float64]:
         """The draws of the rows."""

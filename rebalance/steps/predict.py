@@ -17,8 +17,8 @@ from rebalance.errors import DataError, UsageError
 from rebalance.steps.artifacts import Model, read_model
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
+from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
 from rebalance.storage.atomic import check_outputs
-from rebalance.storage.inputs import open_table
 from rebalance.storage.parallel import in_order
 from rebalance.storage.tables import Batch, Table
 from rebalance.storage.writers import output_format, table_writer
@@ -68,7 +68,7 @@ def predict(
             where=f"file '{model}'",
             remedy="leave --sampled out",
         )
-    table = open_table(inputs, context.reading)
+    table = open_within(inputs, context, Need(HEAVY if read.learner == "gbm" else LIGHT, outputs=1))
     kept = _kept(table, keep)
     kinds = read.kinds
     if sampled and read.drawn is not None:
@@ -76,16 +76,16 @@ def predict(
     table.require_features(kinds, "the model")
     surprises: Counter[str] = Counter()
     rows, total = 0, 0.0
-    with table_writer(output) as writer:
+    with table_writer(output, table) as writer:
+        writer.describe(prediction_metadata(read))
         scored = in_order(
             partial(_scored, read, sampled), table.batches([*kept, *kinds]), context.threads
         )
-        for found in context.track(scored, "predicting", table.num_rows):
+        for found in context.track(scored, "predicting", table.rows_if_known):
             surprises.update(found.surprises)
             writer.write(found.batch.select(kept), found.extra)
             rows += len(found)
             total += found.total
-        writer.describe(prediction_metadata(read))
     tell_surprises(surprises, "the model", context)
     return PredictResult(output, rows, total / rows)
 

@@ -19,7 +19,7 @@ from rebalance.core.situation import Advice, Situation
 from rebalance.core.suspicions import MIN_LEAK_ROWS, Remark, Trials, Word, is_constant, suspicions
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
-from rebalance.storage.inputs import open_table
+from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.storage.statistics import DRAW_ROWS, Gathered, Summary, gather
 from rebalance.storage.tables import OWN_PREFIX, Table
 
@@ -118,7 +118,7 @@ def profile(
     UsageError : the label is dropped or is the key.
     DataError : a file cannot be read, a named column is not there, or the label is no label.
     """
-    table = open_table(inputs, context.reading)
+    table = open_within(inputs, context, Need(HEAVY))
     outside = _named(table, label, drop, key)
     usable = [
         field.name
@@ -126,7 +126,7 @@ def profile(
         if kind_of(field.type) is not None and field.name not in outside
     ]
     gathered = gather(
-        context.track(table.batches(), "reading", table.num_rows),
+        context.track(table.batches(), "reading", table.rows_if_known),
         table.schema,
         label,
         usable,

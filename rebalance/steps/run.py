@@ -20,11 +20,12 @@ from rebalance.steps.context import Context
 from rebalance.steps.evaluate import Evaluation, evaluate
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import PROBABILITY, predict
-from rebalance.steps.sample import SampleResult, sample
+from rebalance.steps.sample import Asked, SampleResult, sample
 from rebalance.steps.split import split
 from rebalance.steps.train import TrainResult, train
 from rebalance.storage.atomic import check_outputs, write_bytes
 from rebalance.storage.inputs import open_table
+from rebalance.storage.remote import is_uri
 from rebalance.storage.tables import Table, located
 
 DEFAULT_RATIO = 5.0
@@ -108,7 +109,7 @@ def run(
             context=context,
         )
         text = json.dumps(result.report, indent=2, sort_keys=True, allow_nan=False)
-        write_bytes(Path(paths["report"]), text.encode() + b"\n")
+        write_bytes(paths["report"], text.encode() + b"\n")
         target.mkdir(exist_ok=True)
         for name, file in FILES.items():
             Path(paths[name]).replace(target / file)
@@ -161,13 +162,15 @@ def _steps(
         context=context,
     )
     sampled = sample(
-        [paths["train"]],
-        paths["sample"],
-        budget=budget,
-        pilot=paths["pilot"],
-        method=method,
-        seed=seed,
-        context=context,
+        Asked(
+            [paths["train"]],
+            paths["sample"],
+            budget,
+            pilot=paths["pilot"],
+            method=method,
+            seed=seed,
+        ),
+        context,
     )
     trained = train(
         [paths["sample"]],
@@ -202,6 +205,11 @@ def _steps(
 
 def _directory(directory: str, inputs: Sequence[str], *, clobber: bool) -> Path:
     """The directory for the artifacts, once sure that they can go there."""
+    if is_uri(directory):
+        raise UsageError(
+            f"'{directory}' is an address, and the artifacts need a local directory",
+            remedy="name one with --output, and copy it when it is made",
+        )
     target = Path(directory).resolve()
     if target.exists() and not target.is_dir():
         raise UsageError(f"'{directory}' is a file", remedy="name a directory with --output")
@@ -219,7 +227,7 @@ def _look(
     inputs: Sequence[str], label: str, positive: str | None, context: Context
 ) -> tuple[Table, int, int]:
     """Look at the label of every row before anything is written: positives and negatives."""
-    table = open_table(inputs)
+    table = open_table(inputs, context.reading)
     table.refuse_own_columns()
     table.require(label, "--label")
     counter = LabelCounter(label)

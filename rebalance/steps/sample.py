@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,18 @@ from rebalance.samplers import Sampler, get_sampler
 from rebalance.steps.artifacts import DESIGN_KEY, Drawn, Pilot, design_sidecar, read_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
+from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known, Population, Selection
 from rebalance.storage.atomic import check_outputs, write_bytes
+from rebalance.storage.held import HELD_BYTES
 from rebalance.storage.inputs import open_table
+from rebalance.storage.reading import Expected
 from rebalance.storage.tables import Table, located
-from rebalance.storage.writers import output_format, table_writers
+from rebalance.storage.text_schema import expect
+from rebalance.storage.writers import holds_metadata, output_format, table_writers
+
+# Retained rows, and the bins of the scores.
+NEED = Need(LIGHT + HELD_BYTES + (16 << 20), outputs=1)
 
 
 @dataclass(frozen=True)
@@ -50,29 +56,80 @@ class SampleResult:
         return asdict(self)
 
 
-def sample(
-    inputs: Sequence[str],
-    output: str,
-    *,
-    budget: Budget,
-    pilot: str | None = None,
-    label: str | None = None,
-    positive: str | None = None,
-    method: str | None = None,
-    key: str | None = None,
-    floor: float | None = None,
-    mix: float | None = None,
-    seed: int = 0,
-    probabilities: str | None = None,
-    design_output: str | None = None,
-    clobber: bool = True,
-    context: Context,
-) -> SampleResult:
+@dataclass(frozen=True)
+class Asked:
+    """What the user wants of a sample; None stands for what follows from the rest."""
+
+    inputs: Sequence[str]
+    output: str
+    budget: Budget
+    pilot: str | None = None
+    label: str | None = None
+    positive: str | None = None
+    method: str | None = None
+    key: str | None = None
+    floor: float | None = None
+    mix: float | None = None
+    seed: int = 0
+    probabilities: str | None = None
+    design: str | None = None
+    clobber: bool = True
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A request that was checked as far as that goes without reading the table."""
+
+    table: Table
+    pilot: Pilot | None
+    known: Known
+    design_output: str | None
+
+
+def ready(asked: Asked, context: Context) -> Ready:
+    """Check everything that can be checked before the table is read.
+
+    Raises
+    ------
+    UsageError, DataError, ArtifactError : see `sample`.
+    """
+    sources = [*asked.inputs, *([asked.pilot] if asked.pilot else [])]
+    output, design_output = asked.output, asked.design
+    check_outputs([output, asked.probabilities, design_output], sources, clobber=asked.clobber)
+    for name in filter(None, (output, asked.probabilities)):
+        output_format(name)
+    if design_output is None and output != "-" and not holds_metadata(output):
+        design_output = design_sidecar(output)
+        check_outputs([output, design_output], sources, clobber=asked.clobber)
+    read = read_pilot(asked.pilot) if asked.pilot is not None else None
+    sampler = get_sampler(asked.method, read)
+    uniform = sampler.score == "uniform"
+    if uniform and (asked.floor is not None or asked.mix is not None):
+        raise UsageError(
+            "--floor and --mix have no meaning for uniform sampling", remedy="leave them out"
+        )
+    expected = _expected(read, sampler, asked, context)
+    table = within(open_table(asked.inputs, context.reading, expected), context, NEED)
+    table.refuse_own_columns()
+    terms = Terms(asked.budget, asked.floor, asked.mix or 0.0, uniform)
+    return Ready(table, read, _known(table, read, sampler, terms, asked), design_output)
+
+
+def _expected(pilot: Pilot | None, sampler: Sampler, asked: Asked, context: Context) -> Expected:
+    """The types of text columns that the pilot knows: the table need not be read twice."""
+    if pilot is None:
+        return Expected()
+    named = [pilot.label.column, *([asked.key] if asked.key is not None else [])]
+    as_text = output_format(asked.output) in ("csv", "tsv")
+    return expect(pilot.columns, sampler.kinds, named, as_text=as_text, tell=context.note)
+
+
+def sample(asked: Asked, context: Context) -> SampleResult:
     """Keep every positive and a budget of negatives, each with a known probability.
 
     One pass scores all rows and retains those that may be kept; then c is solved and they are
     thinned and written. `rb_pi`, `rb_weight` and `rb_offset` are float64, `rb_row` int64, counted
-    over all inputs. With `key`, draws depend on that column's value instead of the row's number.
+    over all inputs. With a key, draws depend on that column's value instead of the row's number.
 
     Raises
     ------
@@ -80,31 +137,16 @@ def sample(
     DataError : the table is damaged or does not fit the pilot.
     ArtifactError : the pilot is damaged, or was made for another label.
     """
-    sources = [*inputs, *([pilot] if pilot else [])]
-    check_outputs([output, probabilities, design_output], sources, clobber=clobber)
-    for name in filter(None, (output, probabilities)):
-        output_format(name)
-    if design_output is None and output != "-" and output_format(output) != "parquet":
-        design_output = design_sidecar(output)
-        check_outputs([design_output], sources, clobber=clobber)
-    read = read_pilot(pilot) if pilot is not None else None
-    sampler = get_sampler(method, read)
-    if sampler.score == "uniform" and (floor is not None or mix is not None):
-        raise UsageError(
-            "--floor and --mix have no meaning for uniform sampling", remedy="leave them out"
-        )
-    table = open_table(inputs, context.reading)
-    table.refuse_own_columns()
-    terms = Terms(budget, floor, mix or 0.0, sampler.score == "uniform")
-    known = _known(table, read, sampler, terms, label=label, positive=positive, seed=seed, key=key)
-    with Selection(table, known, context, keep_ranks=probabilities is not None) as selection:
+    found = ready(asked, context)
+    known, output, probabilities = found.known, asked.output, asked.probabilities
+    with Selection(found.table, known, context, keep_ranks=probabilities is not None) as selection:
         selection.look()
-        design = _design(selection.population, known, read, table, context)
-        drawn = Drawn(design, read if sampler.kinds else None)
-        kept = _write(selection, drawn, output, probabilities)
-        outlook = selection.population.ranks.outlook(design) if sampler.kinds else None
-    if design_output is not None:
-        write_bytes(Path(design_output), drawn.to_json().encode())
+        design = _design(selection.population, known, found.pilot, found.table, context)
+        drawn = Drawn(design, found.pilot if known.sampler.kinds else None)
+        kept = _write(found.table, selection, drawn, output, probabilities)
+        outlook = selection.population.ranks.outlook(design) if known.sampler.kinds else None
+    if found.design_output is not None:
+        write_bytes(found.design_output, drawn.to_json().encode())
     elif output == "-":
         context.note("the design was not written: give --design FILE to train on this sample")
     if outlook is None:
@@ -129,17 +171,10 @@ def sample(
 
 
 def _known(
-    table: Table,
-    pilot: Pilot | None,
-    sampler: Sampler,
-    terms: Terms,
-    *,
-    label: str | None,
-    positive: str | None,
-    seed: int,
-    key: str | None,
+    table: Table, pilot: Pilot | None, sampler: Sampler, terms: Terms, asked: Asked
 ) -> Known:
     """What is known before the table is read; checks that the columns needed are there."""
+    label, positive, key = asked.label, asked.positive, asked.key
     if key is not None:
         table.require(key, "--key")
     if pilot is None:
@@ -149,7 +184,7 @@ def _known(
             )
         table.require(label, "--label")
         wanted = canonical(positive) if positive is not None else None
-        found = Known(label, None, wanted, sampler, terms, seed, key)
+        found = Known(label, None, wanted, sampler, terms, asked.seed, key)
     else:
         if label is not None and label != pilot.label.column:
             raise ArtifactError(
@@ -163,9 +198,8 @@ def _known(
             )
         table.require(pilot.label.column, "the pilot's label")
         table.require_features(sampler.kinds, "the pilot")
-        found = Known(
-            pilot.label.column, pilot.label, pilot.label.positive, sampler, terms, seed, key
-        )
+        known = pilot.label
+        found = Known(known.column, known, known.positive, sampler, terms, asked.seed, key)
     if key == found.column:
         raise UsageError(
             f"'{key}' is the label and --key at once", remedy="name another column with --key"
@@ -233,12 +267,15 @@ def _check_keys(found: Population, known: Known, table: Table, context: Context)
         )
 
 
-def _write(selection: Selection, drawn: Drawn, output: str, probabilities: str | None) -> int:
+def _write(
+    table: Table, selection: Selection, drawn: Drawn, output: str, probabilities: str | None
+) -> int:
     """Keep a candidate when its draw is below its inclusion probability; gives the rows kept."""
     design = drawn.design
     total = 0
     outputs = [output, *([probabilities] if probabilities else [])]
-    with table_writers(outputs) as (kept_rows, *others):
+    with table_writers(outputs, table) as (kept_rows, *others):
+        kept_rows.describe({DESIGN_KEY.decode(): drawn.to_json()})
         for found in selection.candidates(design):
             y_true = is_positive(found.rows.column(design.label.column), design.label)
             pi_0 = design.pi_0(drawn.log_score_of(found.rank))
@@ -265,5 +302,4 @@ def _write(selection: Selection, drawn: Drawn, output: str, probabilities: str |
                 }
                 all_rows.write(None, every)
                 start += len(rank)
-        kept_rows.describe({DESIGN_KEY.decode(): drawn.to_json()})
     return total

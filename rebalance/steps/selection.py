@@ -7,6 +7,7 @@ bound turns out too low, the table is read once more.
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -123,6 +124,8 @@ class Selection:
         ------
         DataError : the table is damaged, or a label or a key is missing.
         """
+        if self._known.key is not None:
+            importlib.import_module("pandas")  # for the hash; the reading thread may want it, too
         for number, found in enumerate(self._scored("sampling")):
             self._count(found)
             if self.population.counts.total() >= self._next_forecast:
@@ -156,7 +159,7 @@ class Selection:
         """All rows, scored by several threads, in input order."""
         batches = self._table.batches(coded=True)
         scored = in_order(partial(_score, self._known), batches, self._context.threads)
-        return self._context.track(scored, description, self._table.rows_if_known or 0)
+        return self._context.track(scored, description, self._table.rows_if_known)
 
     def _count(self, found: _Scored) -> None:
         counted = np.bincount(found.codes, minlength=len(found.values)).tolist()

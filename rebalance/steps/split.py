@@ -16,9 +16,9 @@ from rebalance.core.allotment import Shares, key_texts
 from rebalance.core.sketches import DistinctSketch
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
+from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.steps.parts import Allot, Classes, Task, by_key, by_row, by_time
 from rebalance.storage.atomic import check_outputs
-from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Table
 from rebalance.storage.writers import output_format, table_writers
 
@@ -97,7 +97,8 @@ def split(
     check_outputs(outputs, inputs, clobber=clobber)
     for output in outputs:
         output_format(output)
-    table = open_table(inputs, context.reading)
+    held = 8.0 if time is not None else 0.0
+    table = open_within(inputs, context, Need(HEAVY, per_row=held, outputs=len(outputs)))
     _check_columns(table, label, key, time)
     task = Task(table, shares, label, positive, seed, context)
     if key is not None:
@@ -235,7 +236,7 @@ def _write(
         )
         for _ in outputs
     ]
-    with table_writers(outputs) as writers:
+    with table_writers(outputs, task.table) as writers:
         for batch in task.batches(task.table.names, "writing"):
             codes = classes.codes(batch)
             parts = allot(batch, codes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,8 +32,8 @@ from rebalance.steps.features import (
     weights,
     whole,
 )
+from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
-from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Table, located
 
 _SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
@@ -133,7 +132,8 @@ def train(
     sources = [*inputs, *sidecars, *([design] if design else [])]
     check_outputs([output], sources, clobber=clobber)
     learner = get_learner(model, settings)
-    table = open_table(inputs, context.reading)
+    # Every value as it was read, as a number, and in what a learner makes of it.
+    table = open_within(inputs, context, Need(HEAVY, per_value=3.0, per_row=48.0))
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
@@ -166,7 +166,7 @@ def train(
         "counts": {"positives": positives, "negatives": len(rows) - positives},
         "made_from": table.digest,
     }
-    write_bytes(Path(output), trained.content(manifest))
+    write_bytes(output, trained.content(manifest))
     return TrainResult(
         output=output,
         model=model,
@@ -276,7 +276,7 @@ def _load(table: Table, task: _Task, kinds: Mapping[str, Kind], context: Context
     labels: list[tuple[int, pa.Array]] = []
     weight: list[NDArray[np.float64]] = []
     wanted = [task.label, *([weighted] if weighted else []), *needed]
-    for batch in context.track(table.batches(wanted), "reading", table.num_rows):
+    for batch in context.track(table.batches(wanted), "reading", table.rows_if_known):
         labels.append((batch.start, batch.column(task.label)))
         with batch.located():
             counter.add(batch.column(task.label), batch.start)

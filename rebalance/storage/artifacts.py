@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rebalance.errors import ArtifactError
+from rebalance.errors import ArtifactError, DataError
+from rebalance.storage.remote import is_uri, read_bytes
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -110,13 +111,25 @@ def artifact_bytes(path: str, kind: str) -> bytes:
     ------
     ArtifactError : there is no such file, or it cannot be read.
     """
+    return named_bytes(path, kind, f"make it with 'rebalance {_maker(kind)}'")
+
+
+def named_bytes(name: str, kind: str, remedy: str) -> bytes:
+    """The bytes of what a command needs beside tables, here or at a URI.
+
+    Raises
+    ------
+    ArtifactError : there is no such file, or it cannot be read.
+    """
     try:
-        return Path(path).read_bytes()
+        return read_bytes(name) if is_uri(name) else Path(name).read_bytes()
     except OSError as exc:
         raise ArtifactError(
-            f"the {kind} cannot be read: {exc.strerror}",
-            where=f"file '{path}'",
-            remedy=f"make it with 'rebalance {_maker(kind)}'",
+            f"the {kind} cannot be read: {exc.strerror}", where=f"file '{name}'", remedy=remedy
+        ) from exc
+    except DataError as exc:
+        raise ArtifactError(
+            f"the {kind} cannot be read: {exc.what}", where=exc.where, remedy=exc.remedy
         ) from exc
 
 

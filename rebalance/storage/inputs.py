@@ -1,28 +1,26 @@
-"""Files, globs and standard input, opened as one table."""
+"""Files, folders, patterns and standard input, opened as one table."""
 
 from __future__ import annotations
 
-import glob
-import shutil
-import sys
-import tempfile
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from rebalance.errors import DataError, UsageError
+from rebalance.storage.arrow_ipc import ArrowFiles
 from rebalance.storage.delimited import DelimitedFiles
+from rebalance.storage.fetched import Fetched, fetch
+from rebalance.storage.folders import InputFile, expand
+from rebalance.storage.formats import file_format
+from rebalance.storage.json_lines import JsonFiles
+from rebalance.storage.keyed import KeyedFiles
 from rebalance.storage.parquet import ParquetFiles
-from rebalance.storage.reading import USUAL, Reading
+from rebalance.storage.reading import NOTHING, USUAL, Expected, Reading
+from rebalance.storage.remote import is_uri
+from rebalance.storage.spool import Spool
+from rebalance.storage.standard_input import TITLE, keep_standard_input
 from rebalance.storage.tables import Source, Table
-
-_MAGIC = {
-    b"PAR1": "input.parquet",
-    b"\x1f\x8b": "input.csv.gz",
-    b"\x28\xb5\x2f\xfd": "input.csv.zst",
-}
 
 
 def use_threads(count: int) -> None:
@@ -30,87 +28,45 @@ def use_threads(count: int) -> None:
     pa.set_cpu_count(count)
 
 
-def open_table(inputs: Sequence[str], reading: Reading = USUAL) -> Table:
-    """Open files, globs, or `-` for standard input, as one table.
+def open_table(
+    inputs: Sequence[str], reading: Reading = USUAL, expected: Expected = NOTHING
+) -> Table:
+    """Open files, folders, patterns, URIs, or `-` for standard input, as one table.
+
+    What is `expected` of the columns' types saves a look at them, where they are text.
 
     Raises
     ------
     UsageError : nothing matches, or the format is not known.
     DataError : a file is missing, empty, damaged, or the files do not have the same columns.
     """
+    spool: Spool | None = None
     if "-" in inputs:
         if len(inputs) > 1:
             raise UsageError(
                 "standard input ('-') cannot be joined with files", remedy="give one or the other"
             )
-        return _open_standard_input(reading)
-    paths = _expand(inputs)
-    title = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    return Table(paths, _open_source(paths, {path: str(path) for path in paths}), title, reading)
+        spool = Spool()
+        files = [InputFile(keep_standard_input(spool, reading))]
+        titles = {files[0].path: TITLE}
+    else:
+        spool = Spool() if any(map(is_uri, inputs)) else None
+        fetched = fetch(inputs, spool.path) if spool is not None else Fetched(tuple(inputs), {})
+        files = expand(fetched.inputs, fetched.titles)
+        titles = {file.path: fetched.titles.get(file.path, str(file.path)) for file in files}
+    paths = tuple(file.path for file in files)
+    source = _open_source(paths, titles, reading, expected)
+    _check_options(source, inputs, reading)
+    if files[0].keys:
+        source = KeyedFiles(source, {file.path: file.keys for file in files})
+    first = titles[paths[0]]
+    title = first if len(paths) == 1 else f"{first} and {len(paths) - 1} more"
+    return Table(paths, source, title, reading, spool)
 
 
-class _Spool:
-    """A temporary folder that goes with its owner, at the end of the process at the latest."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="rebalance-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
-def _open_standard_input(reading: Reading) -> Table:
-    """Spool standard input to disk: the draw and the solution for c may need a second look."""
-    if sys.stdin.isatty():
-        raise UsageError(
-            "standard input is a terminal", remedy="pipe a table in, or name a file as INPUT"
-        )
-    spool = _Spool()
-    path = spool.path / "input.csv"
-    with path.open("wb") as stream:
-        shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
-    with path.open("rb") as stream:
-        head = stream.read(4)
-    for magic, name in _MAGIC.items():
-        if head.startswith(magic):
-            path = path.rename(path.with_name(name))
-    title = "standard input"
-    return Table((path,), _open_source((path,), {path: title}), title, reading, spool)
-
-
-def _expand(inputs: Sequence[str]) -> tuple[Path, ...]:
-    paths: list[Path] = []
-    for given in inputs:
-        if Path(given).is_file():
-            paths.append(Path(given))
-            continue
-        matched = sorted(Path(name) for name in glob.glob(given, recursive=True))
-        files = [path for path in matched if path.is_file()]
-        if not files:
-            raise _no_file(given)
-        paths.extend(files)
-    seen: set[Path] = set()
-    for path in paths:
-        if path.resolve() in seen:
-            raise UsageError(
-                f"the file '{path}' is named twice as input",
-                remedy="its rows would count twice; leave one out",
-            )
-        seen.add(path.resolve())
-    return tuple(paths)
-
-
-def _no_file(given: str) -> DataError:
-    path = Path(given)
-    if path.is_dir():
-        return DataError(f"'{given}' is a folder", remedy=f"name its files: '{given}/*.parquet'")
-    if path.exists():
-        return DataError(
-            f"'{given}' is a pipe or a device, not a file", remedy="pipe the table in: INPUT '-'"
-        )
-    return DataError(f"there is no file '{given}'", remedy="check the path")
-
-
-def _open_source(paths: Sequence[Path], titles: Mapping[Path, str]) -> Source:
-
+def _open_source(
+    paths: Sequence[Path], titles: Mapping[Path, str], reading: Reading, expected: Expected
+) -> Source:
     formats = {path: file_format(str(path)) for path in paths}
     if len(set(formats.values())) > 1:
         raise UsageError(
@@ -128,9 +84,13 @@ def _open_source(paths: Sequence[Path], titles: Mapping[Path, str]) -> Source:
     source: Source
     if chosen == "parquet":
         source = ParquetFiles(paths, titles)
+    elif chosen == "arrow":
+        source = ArrowFiles(paths, titles)
+    elif chosen == "jsonl":
+        source = JsonFiles(paths, titles)
     else:
-        source = DelimitedFiles(paths, titles, "\t" if chosen == "tsv" else None)
-    if source.count() == 0:
+        source = DelimitedFiles(paths, titles, "\t" if chosen == "tsv" else None, reading, expected)
+    if chosen not in ("csv", "tsv") and source.count() == 0:
         raise DataError(
             "the table has no rows",
             where=f"file '{titles[paths[0]]}'",
@@ -139,21 +99,12 @@ def _open_source(paths: Sequence[Path], titles: Mapping[Path, str]) -> Source:
     return source
 
 
-def file_format(name: str) -> str:
-    """The format that a file's name says: parquet, csv or tsv.
-
-    Raises
-    ------
-    UsageError : no known ending.
-    """
-    lowered = name.lower()
-    for packed in (".gz", ".zst"):
-        lowered = lowered.removesuffix(packed)
-    endings = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "tsv"}
-    for ending, meaning in endings.items():
-        if lowered.endswith(ending):
-            return meaning
-    raise UsageError(
-        f"cannot tell the format of '{name}' from its name",
-        remedy="end it in .parquet, .csv or .tsv (.csv.gz, .csv.zst for reading)",
-    )
+def _check_options(source: Source, inputs: Sequence[str], reading: Reading) -> None:
+    """Refuse options of CSV that were given for a table of another format."""
+    if reading.only_text == tuple(inputs) and not isinstance(source, DelimitedFiles):
+        options = reading.text_options
+        raise UsageError(
+            f"{', '.join(options)}: only CSV has {'that' if len(options) == 1 else 'those'}",
+            where=f"file '{inputs[0]}'",
+            remedy="leave it out" if len(options) == 1 else "leave them out",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,10 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rebalance.errors import DataError
-from rebalance.storage.schemas import check_names, check_same
+from rebalance.storage.ordinary import as_ordinary, extraordinary, ordinary_schema
+from rebalance.storage.schemas import (
+    check_names,
+    check_readable,
+    check_same,
+    decode_names,
+    others_metadata,
+)
 
 _SMALL_DICTIONARY = 1 << 19  # bytes; beyond it, many values stand outside the dictionary
 _FOOTERS = 8
+_PROBE_BYTES = 4096
 _ERROR_ROWS = 65_536
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
@@ -26,21 +35,40 @@ class ParquetFiles:
 
     def __init__(self, paths: Sequence[Path], titles: Mapping[Path, str]) -> None:
         self._titles = titles
+        self._first = paths[0]
         # The last few: a footer is parsed once for all row groups of its file.
         self._footer = lru_cache(maxsize=_FOOTERS)(self._read_footer)
         self._rows = 0
+        self.unit_bytes = 0
         for path in paths:
             footer = self._footer(path)
             self._rows += footer.num_rows
-            schema = _without_views(footer.schema.to_arrow_schema())
+            groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
+            largest = max((group.total_byte_size for group in groups), default=0)
+            self.unit_bytes = max(self.unit_bytes, largest)
+            stored = footer.schema.to_arrow_schema()
+            schema = ordinary_schema(stored)
             if path == paths[0]:
-                self.schema: pa.Schema = schema
                 self.metadata: Mapping[bytes, bytes] = footer.metadata or {}
+                travels = {**(schema.metadata or {}), **self.metadata}
+                self.schema: pa.Schema = schema.with_metadata(others_metadata(travels))
+                self.stored: Mapping[str, pa.DataType] = extraordinary(stored)
             check_same(self.schema, schema, titles[paths[0]], titles[path])
 
     def count(self) -> int:
         """The number of rows, from the files' footers."""
         return self._rows
+
+    @property
+    def codec(self) -> str | None:
+        """The codec of most columns in the first row group, by the name that writing knows it by.
+
+        None where there are no rows.
+        """
+        found = Counter(chunk.compression for chunk in self._first_chunks(self._first))
+        for codec, _ in found.most_common(1):
+            return "LZ4" if codec.startswith("LZ4") else str(codec).replace("UNCOMPRESSED", "NONE")
+        return None
 
     def read(
         self, path: Path, columns: Sequence[str], batch_rows: int, *, coded: bool
@@ -84,8 +112,7 @@ class ParquetFiles:
                 rows = batch.select(list(columns))
                 rows.validate(full=True)
                 left -= rows.num_rows
-                target = _without_views(rows.schema)
-                yield rows if rows.schema == target else rows.cast(target)
+                yield as_ordinary(rows)
             if left:
                 raise pa.ArrowInvalid("rows are missing")
 
@@ -109,15 +136,30 @@ class ParquetFiles:
         }
         if not wanted:
             return []
-        first = self._footer(path).row_group(0)
-        chunks = [first.column(position) for position in range(first.num_columns)]
         return [
             chunk.path_in_schema
-            for chunk in chunks
+            for chunk in self._first_chunks(path)
             if chunk.path_in_schema in wanted
             and chunk.has_dictionary_page
             and chunk.data_page_offset - (chunk.dictionary_page_offset or 0) < _SMALL_DICTIONARY
         ]
+
+    def _first_chunks(self, path: Path) -> list[pq.ColumnChunkMetaData]:
+        """What is said of the columns in the first row group; nothing where it is damaged.
+
+        pyarrow ends the process over a damaged description, unless a read has found it sound.
+        """
+        footer = self._footer(path)
+        if not footer.num_row_groups:
+            return []
+        probe = pq.ParquetFile(path, metadata=footer, buffer_size=_PROBE_BYTES, pre_buffer=False)
+        try:
+            with probe:
+                next(probe.iter_batches(1, row_groups=[0]), None)
+        except _DAMAGE:  # told when it is read for its rows
+            return []
+        first = footer.row_group(0)
+        return [first.column(position) for position in range(first.num_columns)]
 
     def _open(self, path: Path, coded: Sequence[str] = ()) -> pq.ParquetFile:
         return pq.ParquetFile(
@@ -133,11 +175,14 @@ class ParquetFiles:
             groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             if sum(groups) != footer.num_rows:
                 raise pa.ArrowInvalid("its footer contradicts itself")
-            check_names(footer.schema.to_arrow_schema().names, self._titles[path])
+            schema = footer.schema.to_arrow_schema()
+            decode_names(schema)
         except PermissionError:
             raise
         except _DAMAGE as exc:
             raise self._damaged(path, exc) from exc
+        check_names(schema.names, self._titles[path])
+        check_readable(schema, self._titles[path])
         return footer
 
     def _damaged(self, path: Path, exc: Exception, where: str = "") -> DataError:
@@ -147,23 +192,3 @@ class ParquetFiles:
             where=f"file '{self._titles[path]}'{where}",
             remedy="it is damaged, cut short or not Parquet; write it again",
         )
-
-
-def _without_views(schema: pa.Schema) -> pa.Schema:
-    """The schema with ordinary strings for string views, whose rows Arrow cannot filter yet."""
-    fields = [field.with_type(_ordinary(field.type)) for field in schema]
-    return pa.schema(fields, metadata=schema.metadata)
-
-
-def _ordinary(dtype: pa.DataType) -> pa.DataType:
-    if pa.types.is_string_view(dtype):
-        return pa.large_string()
-    if pa.types.is_binary_view(dtype):
-        return pa.large_binary()
-    if pa.types.is_list(dtype):
-        return pa.list_(dtype.value_field.with_type(_ordinary(dtype.value_type)))
-    if pa.types.is_large_list(dtype):
-        return pa.large_list(dtype.value_field.with_type(_ordinary(dtype.value_type)))
-    if pa.types.is_struct(dtype):
-        return pa.struct([field.with_type(_ordinary(field.type)) for field in dtype])
-    return dtype

@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from rebalance.errors import DataError
+from rebalance.storage.ordinary import is_readable
+
+_NOT_THE_USERS = (b"ARROW:schema", b"rebalance.")
+
+
+def others_metadata(metadata: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """The key-value metadata that travels with rows: what this project wrote says of one file.
+
+    >>> others_metadata({b"pandas": b"{}", b"rebalance.design": b"{}"})
+    {b'pandas': b'{}'}
+    """
+    return {key: text for key, text in metadata.items() if not key.startswith(_NOT_THE_USERS)}
+
+
+def decode_names(columns: pa.Schema | pa.StructType) -> None:
+    """Decode the names of all fields, which pyarrow else does when one is asked for.
+
+    Raises
+    ------
+    UnicodeDecodeError : a name is not UTF-8: the file is damaged.
+    """
+    for field in map(columns.field, range(len(columns))):
+        str(field.name)
+        dtype = field.type
+        if pa.types.is_nested(dtype) and not pa.types.is_run_end_encoded(dtype):
+            decode_names(pa.struct([dtype.field(at) for at in range(dtype.num_fields)]))
 
 
 def check_names(names: Sequence[str], title: str) -> None:
@@ -29,6 +55,22 @@ def check_names(names: Sequence[str], title: str) -> None:
                 f"column {list(names).index(name) + 1} has no name",
                 where=f"file '{title}'",
                 remedy="give every column a name in the header",
+            )
+
+
+def check_readable(schema: pa.Schema, title: str) -> None:
+    """Refuse types of which Arrow cannot pick rows.
+
+    Raises
+    ------
+    DataError : which column.
+    """
+    for field in schema:
+        if not is_readable(field.type):
+            raise DataError(
+                f"the column '{field.name}' is {field.type}, of which rows cannot be picked",
+                where=f"file '{title}'",
+                remedy="write it with a plainer type",
             )
 
 

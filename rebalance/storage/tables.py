@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_arrow
 from rebalance.core.kinds import Kind, kind_of
 from rebalance.errors import DataError, nearest
+from rebalance.storage.fields import TEXT, Form, first_failing
 from rebalance.storage.reading import USUAL, Reading
+from rebalance.storage.text_schema import TextSchema
 
 OWN_PREFIX = "rb_"
+_GUESS_BYTES = 1 << 20
+_PACKED = (".gz", ".zst", ".bz2")
 _TARGETS: dict[Kind, pa.DataType] = {
     "number": pa.float64(),
     "category": pa.string(),
@@ -49,10 +53,11 @@ class Batch:
         """The column as a feature of this kind: a CSV's text becomes what the kind needs."""
         array = self.source.column(name)
         if kind_of(array.type) == kind:
-            return array
+            return self._form(name).filled(array)
+        if kind != "time":
+            return self._cast(name, _TARGETS[kind], as_feature=True)
         decided = self.schema.field(name).type
-        zoned = kind == "time" and kind_of(decided) == "time"
-        return self._cast(name, decided if zoned else _TARGETS[kind])
+        return self._cast(name, decided if kind_of(decided) == "time" else _TARGETS[kind])
 
     def features(self, kinds: Mapping[str, Kind]) -> dict[str, pa.Array]:
         """The columns that a model reads."""
@@ -60,14 +65,17 @@ class Batch:
 
     def typed(self) -> pa.RecordBatch:
         """All columns with the table's types."""
+        schema = self.schema_of_source()
         return pa.RecordBatch.from_arrays(
-            [self.column(name) for name in self.source.schema.names],
-            schema=self.schema_of_source(),
+            [self.column(name) for name in self.source.schema.names], schema=schema
         )
 
     def schema_of_source(self) -> pa.Schema:
         """The table's types for the columns that were read."""
-        fields = [self.schema.field(name) for name in self.source.schema.names]
+        names = self.source.schema.names
+        if isinstance(self.schema, TextSchema):
+            self.schema.decide(names)
+        fields = [self.schema.field(name) for name in names]
         return pa.schema(fields, metadata=self.schema.metadata)
 
     def take(self, at: NDArray[np.int64]) -> Batch:
@@ -86,16 +94,19 @@ class Batch:
         """The rows where `mask` is true."""
         return Batch(self.start, self.source.filter(mask), self.schema, self.place)
 
-    def _cast(self, name: str, dtype: pa.DataType) -> pa.Array:
-        array = self.source.column(name)
+    def _form(self, name: str) -> Form:
+        return self.schema.form(name) if isinstance(self.schema, TextSchema) else Form()
+
+    def _cast(self, name: str, dtype: pa.DataType, *, as_feature: bool = False) -> pa.Array:
+        array, form = self.source.column(name), self._form(name)
         if array.type == dtype:
-            return array
-        if pa.types.is_null(dtype):
-            return pa.nulls(len(array))
+            return form.filled(array)
+        is_lenient = as_feature and (array.type, dtype) == (TEXT, _TARGETS["number"])
+        read = form.numbers if is_lenient else partial(form.cast, dtype=dtype)
         try:
-            return _cast_text(array, dtype)
+            return read(array)
         except pa.ArrowInvalid:
-            row = _first_failing(array, dtype)
+            row = first_failing(array, read)
             raise DataError(
                 f"'{array[row].as_py()}' cannot be read as {dtype}",
                 where=f"{self.place}, row {self.start + row} (counting from 0), column '{name}'",
@@ -121,12 +132,25 @@ def located(place: str, start: int | None = 0) -> Iterator[None]:
 
 
 class Source(Protocol):
-    """One format: the files of a table, their common schema, and how to stream them."""
+    """One format: the files of a table, their common schema, and how to stream them.
+
+    unit_bytes : what reading keeps in memory besides the batches, a row group for example.
+    stored : the types, by column, that are not those of the schema; see `storage.ordinary`.
+    """
 
     schema: pa.Schema
     is_text: bool
+    unit_bytes: int
     metadata: Mapping[bytes, bytes]
-    turned: Mapping[str, str]
+    stored: Mapping[str, pa.DataType]
+
+    @property
+    def turned(self) -> Mapping[str, str]:
+        """Columns that begin as numbers and are text, with the first value that is no number."""
+
+    @property
+    def codec(self) -> str | None:
+        """What compresses most columns of Parquet files; None for other formats."""
 
     def count(self) -> int:
         """The number of rows of all files."""
@@ -182,7 +206,21 @@ class Table:
     @property
     def rows_if_known(self) -> int | None:
         """The number of rows, where it can be told without reading the table."""
-        return None if self.source.is_text else self.source.count()
+        schema = self.source.schema
+        return schema.rows if isinstance(schema, TextSchema) else self.source.count()
+
+    @property
+    def stored_bytes(self) -> int:
+        """The size of all files."""
+        return sum(path.stat().st_size for path in self.paths)
+
+    def rows_guessed(self) -> int:
+        """The number of rows of text, guessed from the length of the first file's first lines."""
+        with pa.input_stream(str(self.paths[0]), compression="detect") as stream:
+            head = stream.read(_GUESS_BYTES)
+        packed = self.paths[0].suffix.lower() in _PACKED
+        length = len(zlib.compress(head)) if packed else len(head)
+        return int(self.stored_bytes * max(head.count(b"\n"), 1) / max(length, 1))
 
     @property
     def num_rows(self) -> int:
@@ -257,10 +295,10 @@ class Table:
                     where=f"file '{self.title}'",
                     remedy=nearest(name, self.names),
                 )
-            found = self.schema.field(name).type
-            if kind != "vector" and (self.is_text or pa.types.is_null(found)):
+            if kind != "vector" and self.is_text:
                 continue
-            if kind_of(found) != kind:
+            found = self.schema.field(name).type
+            if kind_of(found) != kind and not (kind != "vector" and pa.types.is_null(found)):
                 raise DataError(
                     f"{owner} reads the column '{name}' as a {kind}, and here it is {found}",
                     where=f"file '{self.title}'",
@@ -305,21 +343,3 @@ def _state(path: Path) -> tuple[int, int, int]:
     """What changes when a file is written to or replaced."""
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _cast_text(array: pa.Array, dtype: pa.DataType) -> pa.Array:
-    if pa.types.is_boolean(dtype):
-        array = pc.utf8_lower(array)
-    return array.cast(dtype)
-
-
-def _first_failing(array: pa.Array, dtype: pa.DataType) -> int:
-    low, high = 0, len(array)
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            _cast_text(array.slice(low, middle - low), dtype)
-            low = middle
-        except pa.ArrowInvalid:
-            high = middle
-    return low

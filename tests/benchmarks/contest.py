@@ -16,7 +16,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.evaluate import evaluate
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import predict
-from rebalance.steps.sample import sample
+from rebalance.steps.sample import Asked, sample
 from rebalance.steps.split import split
 from rebalance.steps.train import train
 
@@ -76,15 +76,10 @@ def contest(
         source, artifact = training, str(folder / f"model{number}.rbl")
         if way.rate is not None:
             source = str(folder / f"sample{number}.parquet")
-            sample(
-                [training],
-                source,
-                budget=Budget(rate=way.rate),
-                pilot=str(folder / f"{way.pilot}.rbl") if way.pilot else None,
-                label=LABEL,
-                seed=seed,
-                context=context,
-            )
+            guide = str(folder / f"{way.pilot}.rbl") if way.pilot else None
+            budget = Budget(rate=way.rate)
+            asked = Asked([training], source, budget, pilot=guide, label=LABEL, seed=seed)
+            sample(asked, context)
         began = time.perf_counter()
         fitted = train(
             [source],

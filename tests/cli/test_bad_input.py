@@ -59,7 +59,10 @@ BAD = {
     "empty": (csv(""), ["empty", "bad.csv"]),
     "header only": (csv("x,y\n"), ["no rows", "bad.csv"]),
     "too many fields": (csv("x,y\n" + ROWS + "1,2,3\n"), ["more fields", "bad.csv", "line 302"]),
-    "not UTF-8": (csv(b"x,y\ncaf\xe9,1\n2,0\n"), ["not UTF-8", "bad.csv", "iconv"]),
+    "not UTF-8": (
+        csv(b"x,y\n" + ROWS.encode() + b"caf\xe9,1\n"),
+        ["not UTF-8", "bad.csv", "iconv"],
+    ),
     "twice the name": (csv("x,y,x\n1,0,2\n2,1,3\n"), ["'x'", "2 times"]),
     "truncated Parquet": (
         parquet(lambda content: content[:-20]),

@@ -233,7 +233,7 @@ def test_a_pilot_for_other_columns(
     result = rebalance(["sample", csv, *base])
     assert result.exit_code == 3
     assert "'oops'" in result.stderr
-    assert "row 199" in result.stderr
+    assert "line 201" in result.stderr
     assert "'x2'" in result.stderr
 
 

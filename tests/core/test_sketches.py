@@ -86,9 +86,7 @@ def test_counts_are_too_small_by_what_was_lost_at_the_most(text, size):
         assert value is not None
 
 
-@given(
-    st.lists(st.integers(0, 300), max_size=800), st.sampled_from([1, 7, 100]), st.integers(0, 9)
-)
+@given(st.lists(st.integers(0, 300), max_size=800), st.sampled_from([1, 7, 100]), st.integers(0, 9))
 def test_repeated_keys_are_counted_exactly_while_they_are_few(
     keys: list[int], size: int, seed: int
 ) -> None:

@@ -22,7 +22,7 @@ from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.steps.artifacts import read_model
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
-from rebalance.steps.sample import sample
+from rebalance.steps.sample import Asked, sample
 from rebalance.steps.train import train
 from tests.conftest import INTERCEPT, SLOPES, Simulated
 
@@ -46,15 +46,9 @@ def drawn(
     guide = str(folder / "p.rbl")
     pilot([str(simulated.path)], "y", guide, size=500, context=Context())
     out = folder / "s.parquet"
-    sample(
-        [str(simulated.path)],
-        str(out),
-        budget=Budget(rate=request.param),
-        pilot=guide,
-        method=method,
-        seed=2,
-        context=Context(),
-    )
+    budget = Budget(rate=request.param)
+    asked = Asked([str(simulated.path)], str(out), budget, pilot=guide, method=method, seed=2)
+    sample(asked, Context())
     return out
 
 

@@ -20,7 +20,7 @@ from rebalance.errors import DataError
 from rebalance.steps.artifacts import read_design, read_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
-from rebalance.steps.sample import sample
+from rebalance.steps.sample import Asked, sample
 from rebalance.storage.reading import Reading
 from tests.conftest import simulate
 
@@ -53,7 +53,7 @@ def drawn(inputs: list[Path], out: Path, **options: object) -> tuple[pa.Table, l
         reading=Reading(batch_rows=options.pop("batch_rows", 131_072)),  # type: ignore[arg-type]
     )
     options.setdefault("budget", Budget(rate=0.05))
-    sample([str(path) for path in inputs], str(out), context=context, **options)  # type: ignore[arg-type]
+    sample(Asked([str(path) for path in inputs], str(out), **options), context)  # type: ignore[arg-type]
     return pq.read_table(out), context.notes
 
 

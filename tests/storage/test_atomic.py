@@ -202,6 +202,18 @@ def test_an_output_that_is_also_an_input(tmp_path, refuse, old):
     assert "is also an input" in refuse(["new"], ["new"])  # though it is not there
 
 
+def test_an_output_in_a_folder_that_is_an_input(tmp_path, refuse):
+    (tmp_path / "data" / "day=1").mkdir(parents=True)
+    for output, source in [
+        ("data/new.csv", "data"),
+        ("data/day=1/new.csv", "data"),
+        ("data/day=1/new.csv", "data/day=*"),
+    ]:
+        assert "would lie among the inputs" in refuse([output], [source])
+    check_outputs([str(tmp_path / "data.csv")], [str(tmp_path / "data")])
+    check_outputs([str(tmp_path / "data" / "new.csv")], [str(tmp_path / "data" / "day=1")])
+
+
 def test_an_output_named_twice(refuse, tmp_path):
     assert "named twice as output" in refuse(["a", f"../{tmp_path.name}/a"])
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import subprocess
-import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rebalance.errors import DataError, UsageError
-from rebalance.storage.inputs import file_format, open_table
+from rebalance.storage.inputs import open_table
 from rebalance.storage.reading import Reading
 from rebalance.storage.tables import Batch
 
@@ -170,7 +167,7 @@ def test_the_digest_is_over_all_bytes_in_order(tmp_path):
     [
         ("missing.csv", "there is no file '.*missing.csv'; check the path"),
         ("*.csv", r"there is no file '.*\*.csv'"),
-        (".", r"'.*' is a folder; name its files: '.*/\*\.parquet'"),
+        (".", r"there are no files in the folder '.*'; check the path"),
     ],
 )
 def test_no_file(tmp_path, name, words):
@@ -197,110 +194,6 @@ def test_formats_do_not_mix(tmp_path):
     pq.write_table(pa.table({"n": [1]}), tmp_path / "t.parquet")
     with pytest.raises(UsageError, match="different formats: csv, parquet"):
         open_table([str(tmp_path / "t.csv"), str(tmp_path / "t.parquet")])
-
-
-def test_standard_input_is_alone():
-    with pytest.raises(UsageError, match="cannot be joined"):
-        open_table(["-", "t.csv"])
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.parquet", "parquet"),
-        ("a.PQ", "parquet"),
-        ("a.csv", "csv"),
-        ("a.CSV.GZ", "csv"),
-        ("a.tsv.zst", "tsv"),
-    ],
-)
-def test_formats(name, expected):
-    assert file_format(name) == expected
-
-
-@pytest.mark.parametrize("name", ["a.txt", "csv", "a.gz", "a.xlsx", "a.csv.bz2", "/dev/null"])
-def test_unknown_formats(name):
-    with pytest.raises(
-        UsageError, match=r"cannot tell the format of .*in \.parquet, \.csv or \.tsv"
-    ):
-        file_format(name)
-
-
-COUNT = """
-import sys
-from pathlib import Path
-from rebalance.storage import inputs
-from rebalance.errors import RebalanceError
-folders = []
-make = inputs.tempfile.mkdtemp
-inputs.tempfile.mkdtemp = lambda **how: folders.append(make(**how)) or folders[-1]
-try:
-    table = inputs.open_table(["-"])
-    found = [batch.column("n").to_pylist() for _ in range(2) for batch in table.batches()]
-    print(found, table.title, len(folders), Path(folders[0]).is_dir())
-    del table
-    print(Path(folders[0]).exists())
-except RebalanceError as exc:
-    print(exc)
-"""
-
-
-def piped(content):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", COUNT], input=content, capture_output=True, check=True
-    )
-    assert done.stderr == b""
-    return done.stdout.decode()
-
-
-def _parquet():
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({"n": [1, 2], "x": ["a", "b"]}), sink)
-    return sink.getvalue().to_pybytes()
-
-
-TEXT = b"n,x\n1,a\n2,b\n"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        TEXT,
-        TEXT.replace(b",", b"\t"),
-        gzip.compress(TEXT),
-        pa.compress(TEXT, "zstd", asbytes=True),
-        _parquet(),
-    ],
-    ids=["csv", "tsv", "gz", "zst", "parquet"],
-)
-def test_standard_input_is_spooled_read_twice_and_removed(content):
-    assert piped(content) == "[[1, 2], [1, 2]] standard input 1 True\nFalse\n"
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "the file is empty, file 'standard input'"),
-        (b"n,x\n1,a,b\n", "more fields (3) than the header (2), file 'standard input', line 2"),
-        (_parquet()[:-9], "Parquet file cannot be read"),
-        (gzip.compress(TEXT, mtime=0)[:-9], "file cannot be read"),
-        (b"PK\x03\x04zip", "file 'standard input'"),
-    ],
-    ids=["nothing", "too many fields", "cut Parquet", "cut gz", "zip"],
-)
-def test_bad_standard_input(content, words):
-    assert words in piped(content)
-
-
-def test_standard_input_that_is_a_terminal(monkeypatch):
-    class Terminal:
-        @staticmethod
-        def isatty():
-            return True
-
-    monkeypatch.setattr(sys, "stdin", Terminal())
-    with pytest.raises(UsageError, match="standard input is a terminal"):
-        open_table(["-"])
 
 
 @settings(max_examples=30, deadline=None)
