@@ -94,8 +94,9 @@ class Form:
 
     def first_other(self, fields: pa.Array) -> int:
         """The position of the first filled field that is no number, -1 where there is none."""
-        other = pc.invert(self._matches(self.filled(fields), NUMBER))
-        return int(pc.index(other, True).as_py())
+        others = to_numpy(pc.invert(self._matches(self.filled(fields), NUMBER)))
+        at = np.flatnonzero(others == 1)  # a null is NaN
+        return int(at[0]) if len(at) else -1
 
     def first_misfit(self, fields: pa.Array, dtype: pa.DataType) -> int:
         """The position of the first field that is not written as a value of this type."""

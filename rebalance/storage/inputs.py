@@ -8,12 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from rebalance.errors import DataError, UsageError
-from rebalance.storage.arrow_ipc import ArrowFiles
 from rebalance.storage.delimited import DelimitedFiles
-from rebalance.storage.fetched import Fetched, fetch
 from rebalance.storage.folders import InputFile, expand
 from rebalance.storage.formats import file_format
-from rebalance.storage.json_lines import JsonFiles
 from rebalance.storage.keyed import KeyedFiles
 from rebalance.storage.parquet import ParquetFiles
 from rebalance.storage.reading import NOTHING, USUAL, Expected, Reading
@@ -50,10 +47,16 @@ def open_table(
         files = [InputFile(keep_standard_input(spool, reading))]
         titles = {files[0].path: TITLE}
     else:
-        spool = Spool() if any(map(is_uri, inputs)) else None
-        fetched = fetch(inputs, spool.path) if spool is not None else Fetched(tuple(inputs), {})
-        files = expand(fetched.inputs, fetched.titles)
-        titles = {file.path: fetched.titles.get(file.path, str(file.path)) for file in files}
+        given: Sequence[str] = inputs
+        named: Mapping[Path, str] = {}
+        if any(map(is_uri, inputs)):
+            from rebalance.storage.fetched import fetch
+
+            spool = Spool()
+            fetched = fetch(inputs, spool.path)
+            given, named = fetched.inputs, fetched.titles
+        files = expand(given, named)
+        titles = {file.path: named.get(file.path, str(file.path)) for file in files}
     paths = tuple(file.path for file in files)
     source = _open_source(paths, titles, reading, expected)
     _check_options(source, inputs, reading)
@@ -85,8 +88,12 @@ def _open_source(
     if chosen == "parquet":
         source = ParquetFiles(paths, titles)
     elif chosen == "arrow":
+        from rebalance.storage.arrow_ipc import ArrowFiles
+
         source = ArrowFiles(paths, titles)
     elif chosen == "jsonl":
+        from rebalance.storage.json_lines import JsonFiles
+
         source = JsonFiles(paths, titles)
     else:
         source = DelimitedFiles(paths, titles, "\t" if chosen == "tsv" else None, reading, expected)

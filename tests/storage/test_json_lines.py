@@ -272,7 +272,7 @@ def test_a_broken_line_is_named(tmp_path, monkeypatch, line, words, size):
 
 def test_bytes_that_are_not_utf8(tmp_path):
     (tmp_path / "t.jsonl").write_bytes(b'{"a":"x"}\n{"a":"\xff"}\n')
-    with pytest.raises(DataError, match="not UTF-8, .*line 2"):
+    with pytest.raises(DataError, match=r"not UTF-8, .*line 2"):
         open_table([str(tmp_path / "t.jsonl")])
 
 
@@ -294,7 +294,7 @@ def test_what_is_not_json_lines(tmp_path, text, words):
 def test_a_line_that_is_too_long(tmp_path, monkeypatch):
     monkeypatch.setattr(json_lines, "_BLOCK", 16)
     monkeypatch.setattr(json_lines, "_LONGEST_LINE", 64)
-    with pytest.raises(DataError, match="line is longer than .*line 2"):
+    with pytest.raises(DataError, match=r"line is longer than .*line 2"):
         opened(tmp_path, '{"a":1}', '{"a":"' + "x" * 200 + '"}')
 
 

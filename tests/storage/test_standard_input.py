@@ -1,9 +1,11 @@
-"""Standard input: known by its first bytes, kept for a second look, and refused when it is no table."""
+"""Standard input: known by its first bytes, kept for a second look, refused if it is no table."""
 
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
+import io
 import random
 import resource
 import subprocess
@@ -14,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rebalance.errors import UsageError
+from rebalance.errors import DataError, UsageError
 from rebalance.storage.inputs import open_table
 from rebalance.storage.reading import Reading
 from rebalance.storage.spool import Spool
@@ -40,9 +42,9 @@ tempfile.mkdtemp = lambda **how: folders.append(make(**how)) or folders[-1]
 try:
     table = open_table(["-"])
     found = [batch.column("n").to_pylist() for _ in range(2) for batch in table.batches()]
-    print(found, table.title, len(folders), Path(folders[0]).is_dir())
+    print(found, table.title, all(map(Path.is_dir, map(Path, folders))))
     del table
-    print(Path(folders[0]).exists())
+    print(any(map(Path.exists, map(Path, folders))))
 except RebalanceError as exc:
     print(exc)
 """
@@ -84,7 +86,6 @@ LINES = b'{"n":1,"x":"a"}\n{"n":2,"x":"b"}\n'
         TEXT.replace(b",", b"\t"),
         gzip.compress(TEXT),
         pa.compress(TEXT, "zstd", asbytes=True),
-        bz2.compress(TEXT),
         _parquet(),
         _arrow(pa.ipc.new_file),
         _arrow(pa.ipc.new_stream),
@@ -95,23 +96,12 @@ LINES = b'{"n":1,"x":"a"}\n{"n":2,"x":"b"}\n'
         pa.compress(LINES, "zstd", asbytes=True),
     ],
     ids=[
-        "csv",
-        "tsv",
-        "gz",
-        "zst",
-        "bz2",
-        "parquet",
-        "arrow",
-        "stream",
-        "json",
-        "mark",
-        "json.gz",
-        "json.bz2",
-        "json.zst",
+        *("csv", "tsv", "gz", "zst", "parquet", "arrow", "stream"),
+        *("json", "mark", "json.gz", "json.bz2", "json.zst"),
     ],
 )
 def test_standard_input_is_spooled_read_twice_and_removed(content):
-    assert piped(content) == "[[1, 2], [1, 2]] standard input 1 True\nFalse\n"
+    assert piped(content) == "[[1, 2], [1, 2]] standard input True\nFalse\n"
 
 
 @pytest.mark.parametrize(
@@ -161,15 +151,14 @@ def test_standard_input_that_is_closed(monkeypatch):
         open_table(["-"])
 
 
-def test_standard_input_that_is_a_folder(tmp_path):
-    code = COUNT.replace("print(exc)", "print(exc.what)")
-    with subprocess.Popen(["ls", "/"], stdout=subprocess.DEVNULL):
-        done = subprocess.run(
-            ["bash", "-c", f'"{sys.executable}" -c "$0" < {tmp_path}', code],
-            capture_output=True,
-            check=True,
-        )
-    assert done.stdout == b"standard input cannot be read: Is a directory\n"
+def test_standard_input_that_breaks_off(monkeypatch):
+    class Broken(io.RawIOBase):
+        def read(self, size=-1):
+            raise OSError(errno.EIO, "")
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Broken()))
+    with pytest.raises(DataError, match="standard input cannot be read: Input/output error; pipe"):
+        open_table(["-"])
 
 
 def small_disk():

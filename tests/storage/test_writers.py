@@ -1,9 +1,11 @@
-"""Output tables: text that survives, numbers to the last bit, and parts that appear together."""
+"""Output tables: values that survive, bytes that depend on them alone, and all or nothing."""
 
 from __future__ import annotations
 
+import bz2
 import csv
 import datetime
+import gzip
 import io
 import os
 import resource
@@ -22,7 +24,12 @@ from hypothesis import strategies as st
 
 from rebalance.errors import DataError, UsageError
 from rebalance.storage.inputs import open_table
-from rebalance.storage.writers import output_format, table_writer, table_writers
+from rebalance.storage.writers import (
+    holds_metadata,
+    output_format,
+    table_writer,
+    table_writers,
+)
 
 
 def copy(source, target, keep=None):
@@ -170,37 +177,163 @@ def test_csv_to_parquet_has_types(tmp_path):
 
 def test_new_columns_stand_beside_the_users(tmp_path):
     (tmp_path / "in.csv").write_text("a\n1\n2\n")
-    for ending in ("csv", "parquet"):
+    for ending in ("csv", "parquet", "arrow", "jsonl"):
         with table_writer(str(tmp_path / f"out.{ending}")) as writer:
+            writer.describe({"key": "value"})
             for batch in open_table([str(tmp_path / "in.csv")]).batches():
                 writer.write(batch, {"rb_row": pa.array([0, 1]), "rb_pi": pa.array([0.5, 1.0])})
-            writer.describe({"key": "value"})
+    lines = ['{"a":1,"rb_row":0,"rb_pi":0.5}', '{"a":2,"rb_row":1,"rb_pi":1.0}']
+    assert (tmp_path / "out.jsonl").read_text().splitlines() == lines
+    with pa.ipc.open_file(tmp_path / "out.arrow") as reader:
+        assert reader.schema.metadata == {b"key": b"value"}
+        assert reader.read_all().to_pydict() == {"a": [1, 2], "rb_row": [0, 1], "rb_pi": [0.5, 1]}
     assert (tmp_path / "out.csv").read_text() == "a,rb_row,rb_pi\n1,0,0.5\n2,1,1\n"
     table = pq.read_table(tmp_path / "out.parquet")
     assert table.to_pydict() == {"a": [1, 2], "rb_row": [0, 1], "rb_pi": [0.5, 1.0]}
     assert pq.read_metadata(tmp_path / "out.parquet").metadata[b"key"] == b"value"
 
 
-@given(st.lists(st.integers(1, 90_000), min_size=1, max_size=4))
-@settings(max_examples=10, deadline=None)
-def test_the_bytes_do_not_depend_on_the_batches(tmp_path_factory, sizes):
+@given(st.lists(st.integers(1, 90_000), min_size=1, max_size=4), st.booleans())
+@settings(max_examples=8)
+def test_the_bytes_do_not_depend_on_the_batches_or_the_threads(tmp_path_factory, sizes, threads):
     folder = tmp_path_factory.mktemp("groups")
     numbers = np.arange(sum(sizes))
-    texts = pa.array([str(n % 5) for n in numbers])
-    pieces, start = [], 0
-    for size in sizes:
-        rows = slice(start, start + size)
-        pieces.append({"n": pa.array(numbers[rows]), "x": texts[rows].dictionary_encode()})
-        start += size
-    with table_writer(str(folder / "1.parquet")) as writer:
-        for piece in pieces:
-            writer.write(None, piece)
-    whole = {"n": pa.array(numbers), "x": texts.dictionary_encode()}
-    write(folder / "2.parquet", whole)
-    assert (folder / "1.parquet").read_bytes() == (folder / "2.parquet").read_bytes()
-    assert pq.read_table(folder / "1.parquet").to_pydict() == pa.table(whole).to_pydict()
-    groups = pq.read_metadata(folder / "1.parquet").num_row_groups
+    columns = {"n": pa.array(numbers), "x": pa.array([str(n % 5) for n in numbers])}
+    columns["d"] = columns["x"].dictionary_encode()
+    before = pa.cpu_count()
+    for ending in ("parquet", "arrow", "csv.gz", "jsonl.zst", "tsv.bz2"):
+        names = [str(folder / f"{copy}.{ending}") for copy in (1, 2)]
+        pa.set_cpu_count(3 if threads else 1)
+        with table_writer(names[0]) as writer:
+            start = 0
+            for size in sizes:
+                part = {name: array[start : start + size] for name, array in columns.items()}
+                writer.write(None, part | {"d": part["x"].dictionary_encode()})
+                start += size
+        pa.set_cpu_count(before)
+        write(names[1], columns)
+        assert Path(names[0]).read_bytes() == Path(names[1]).read_bytes()
+    whole = pa.table(columns)
+    assert pq.read_table(folder / "1.parquet").to_pydict() == whole.to_pydict()
+    with pa.ipc.open_file(folder / "1.arrow") as reader:
+        groups = reader.num_record_batches
+        assert reader.read_all().to_pydict() == whole.to_pydict()
+    assert groups == pq.read_metadata(folder / "1.parquet").num_row_groups
     assert groups == -(-len(numbers) // 131_072)
+
+
+def test_rows_that_are_wide_make_smaller_groups(tmp_path):
+    wide = {f"x{at}": pa.array(np.zeros(40_000)) for at in range(800)}
+    write(tmp_path / "t.parquet", wide)
+    footer = pq.read_metadata(tmp_path / "t.parquet")
+    # 128 MiB hold 20,971 rows of 6,400 bytes; groups consist of pieces of 16,384.
+    sizes = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+    assert sizes == [16_384, 16_384, 7_232]
+
+
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "zstd", "brotli", "lz4", "none"])
+def test_the_codec_is_the_inputs(tmp_path, codec):
+    table = pa.table({"x": [1.5] * 100, "s": ["a"] * 100})
+    codecs = {"x": codec, "s": codec, "n": "zstd"}
+    pq.write_table(
+        table.append_column("n", pa.array(range(100))), tmp_path / "in.parquet", compression=codecs
+    )
+    opened = open_table([str(tmp_path / "in.parquet")])
+    with table_writer(str(tmp_path / "out.parquet"), opened) as writer:
+        for batch in opened.batches():
+            writer.write(batch)
+    before = pq.read_metadata(tmp_path / "in.parquet").row_group(0)
+    after = pq.read_metadata(tmp_path / "out.parquet").row_group(0)
+    assert [after.column(at).compression for at in range(3)] == [before.column(0).compression] * 3
+
+
+def test_zstd_is_the_codec_of_what_comes_from_elsewhere(tmp_path):
+    (tmp_path / "in.csv").write_text("a\n1\n")
+    copy(tmp_path / "in.csv", tmp_path / "out.parquet")
+    assert pq.read_metadata(tmp_path / "out.parquet").row_group(0).column(0).compression == "ZSTD"
+
+
+def test_dictionaries_are_made_where_values_repeat(tmp_path):
+    rows = 20_000
+    numbers = np.random.default_rng(0).random(rows)
+    columns = {
+        "numbers": pa.array(numbers),
+        "steps": pa.array(np.floor(numbers * 10)),
+        "id": pa.array(range(rows)),
+        "name": pa.array([f"n{row}" for row in range(rows)]),
+        "kind": pa.array([f"k{row % 100}" for row in range(rows)]),
+        "flag": pa.array(numbers > 0.5),
+        "nothing": pa.nulls(rows),
+        "list.of": pa.array([["a", "b"]] * rows),
+        "view": pa.array([f"k{row % 100}" for row in range(rows)], pa.string_view()),
+        "coded": pa.array([f"n{row}" for row in range(rows)]).dictionary_encode(),
+    }
+    write(tmp_path / "t.parquet", columns)
+    group = pq.read_metadata(tmp_path / "t.parquet").row_group(0)
+    with_one = {
+        group.column(at).path_in_schema
+        for at in range(group.num_columns)
+        if group.column(at).has_dictionary_page
+    }
+    assert with_one - {"nothing"} == {"steps", "kind", "list.of.list.element", "view", "coded"}
+    assert pq.read_table(tmp_path / "t.parquet").to_pydict() == pa.table(columns).to_pydict()
+
+
+def test_metadata_that_is_written_anew_replaces_what_travelled(tmp_path):
+    schema = pa.schema([("a", pa.int64())], {"owner": "me", "rebalance.scale": "old", "x": "old"})
+    pq.write_table(pa.table({"a": [1]}, schema), tmp_path / "in.parquet")
+    opened = open_table([str(tmp_path / "in.parquet")])
+    assert opened.metadata[b"rebalance.scale"] == b"old"
+    for ending in ("parquet", "arrow"):
+        path = tmp_path / f"out.{ending}"
+        with table_writer(str(path), opened) as writer:
+            writer.describe({"x": "new"})
+            for batch in opened.batches():
+                writer.write(batch)
+        # What this project says of a table is true of that one alone.
+        assert open_table([str(path)]).metadata.keys() - {b"ARROW:schema"} == {b"owner", b"x"}
+        assert open_table([str(path)]).metadata[b"x"] == b"new"
+
+
+def test_metadata_of_a_file_that_another_tool_wrote_travels(tmp_path):
+    with pq.ParquetWriter(tmp_path / "in.parquet", pa.schema([("a", "int64")])) as writer:
+        writer.write_table(pa.table({"a": [1]}))
+        writer.add_key_value_metadata({"creator": "somebody"})
+    copy(tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert pq.read_schema(tmp_path / "out.parquet").metadata == {b"creator": b"somebody"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "unpack"),
+    [
+        ("gz", gzip.decompress),
+        ("bz2", bz2.decompress),
+        ("zst", lambda raw: pa.input_stream(pa.py_buffer(raw), compression="zstd").read()),
+    ],
+)
+def test_text_that_is_packed(tmp_path, ending, unpack):
+    columns = {"n": pa.array(range(200_000)), "s": pa.array(["ü", None] * 100_000)}
+    for kind in ("csv", "tsv", "jsonl"):
+        write(tmp_path / f"t.{kind}", columns)
+        write(tmp_path / f"t.{kind}.{ending}", columns)
+        plain = (tmp_path / f"t.{kind}").read_bytes()
+        assert len(plain) > 1 << 20  # more than is packed at once
+        assert unpack((tmp_path / f"t.{kind}.{ending}").read_bytes()) == plain
+
+
+def test_what_a_thread_cannot_write_is_raised(tmp_path):
+    bad = {"x": pa.array([[1]] * 20_000), "n": pa.array(range(20_000))}
+    for name in ("t.csv", "t.tsv.gz"):
+        with pytest.raises(DataError, match="'x' is list"):
+            write(tmp_path / name, bad)
+    interval = {"x": pa.array([(1, 2, 3)], pa.month_day_nano_interval())}
+    with pytest.raises(
+        DataError, match=r"'x' is .*interval, which Parquet cannot hold.*an \.arrow"
+    ):
+        write(tmp_path / "t.parquet", interval)
+    with pytest.raises(DataError, match="'x' is struct<>, which Parquet cannot hold"):
+        write(tmp_path / "t.parquet", {"x": pa.array([{}], pa.struct([]))})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_parquet_file_without_rows_is_not_written(tmp_path):
@@ -217,6 +350,8 @@ def test_a_parquet_file_without_rows_is_not_written(tmp_path):
     [
         ("t.parquet.zst", "cannot tell the format"),
         ("t.txt", "cannot tell the format"),
+        ("t.json", r"taken for one JSON document; end it in \.jsonl"),
+        ("T.JSON.gz", r"taken for one JSON document"),
     ],
 )
 def test_outputs_that_cannot_be_written(tmp_path, name, words):
@@ -228,12 +363,10 @@ def test_outputs_that_cannot_be_written(tmp_path, name, words):
 
 
 def test_formats():
-    assert [output_format(name) for name in ("-", "a.csv", "a.TSV", "a.pq")] == [
-        "csv",
-        "csv",
-        "tsv",
-        "parquet",
-    ]
+    names = ("-", "a.csv", "a.TSV.gz", "a.pq", "a.feather", "a.ndjson", "a.json.jsonl.bz2")
+    found = [output_format(name) for name in names]
+    assert found == ["csv", "csv", "tsv", "parquet", "arrow", "jsonl", "jsonl"]
+    assert [holds_metadata(name) for name in names] == [False] * 3 + [True] * 2 + [False] * 2
 
 
 def test_standard_output(capfdbinary):
@@ -257,7 +390,7 @@ def test_an_unbuffered_standard_output_that_takes_a_part_at_a_time(monkeypatch):
     assert taken.decode() == "n\n" + "".join(f"{n}\n" for n in range(1_000))
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow", "jsonl.gz"])
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_exception_leaves_the_old_file(tmp_path, ending, error):
     target = tmp_path / f"t.{ending}"
@@ -325,7 +458,9 @@ def small_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    "ending", ["csv", "parquet", "arrow", "jsonl", "csv.gz", "csv.bz2", "jsonl.zst"]
+)
 def test_a_full_disk_leaves_the_old_files_and_is_told_of_the_right_one(tmp_path, ending):
     big, small = tmp_path / f"big.{ending}", tmp_path / "small.csv"
     big.write_text("old")
