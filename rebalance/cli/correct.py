@@ -33,7 +33,7 @@ def parse_prior(
 @click.option(
     "--probability", required=True, metavar="COLUMN", help="The probabilities to correct."
 )
-@options.output("The table to write: .parquet, .csv or .tsv; '-' is standard output, as CSV.")
+@options.output_table("The table")
 @click.option("--design", metavar="SAMPLE", help="The sample the model was trained on.")
 @click.option("--pi", metavar="COLUMN", help="A column with pi_0, a negative's chance at each row.")
 @click.option("--offset", metavar="COLUMN", help="A column with log pi_1 - log pi_0.")

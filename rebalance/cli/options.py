@@ -54,6 +54,8 @@ def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
     return int(float(found[1]) * 1024**power)
 
 
+TABLE_ENDINGS = ".parquet, .arrow, .csv, .tsv or .jsonl, text also with .gz, .zst or .bz2"
+
 inputs = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 label = click.option("-l", "--label", metavar="COLUMN", required=True, help="The label's column.")
 positive = click.option(
@@ -93,6 +95,11 @@ no_clobber = click.option(
 def output(help_text: str) -> Callable[[F], F]:
     """The option -o/--output of a command that writes one file."""
     return click.option("-o", "--output", required=True, metavar="FILE", help=help_text)
+
+
+def output_table(what: str) -> Callable[[F], F]:
+    """The option -o/--output of a command that writes one table."""
+    return output(f"{what} to write: {TABLE_ENDINGS}; '-' is standard output, as CSV.")
 
 
 def console(command: F) -> F:

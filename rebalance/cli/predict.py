@@ -11,7 +11,7 @@ from rebalance.cli.output import Console, facts, show_plan
 @click.command()
 @options.inputs
 @click.option("--model", required=True, metavar="FILE", help="A model.")
-@options.output("The predictions to write: .parquet, .csv or .tsv; '-' is standard output.")
+@options.output_table("The predictions")
 @click.option(
     "--keep",
     multiple=True,

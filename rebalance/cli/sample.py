@@ -10,7 +10,7 @@ from rebalance.cli.output import Console, facts, show_plan
 
 @click.command()
 @options.inputs
-@options.output("The sample to write: .parquet, .csv or .tsv; '-' is standard output, as CSV.")
+@options.output_table("The sample")
 @click.option("--pilot", metavar="FILE", help="A pilot; it knows the label and scores the rows.")
 @click.option(
     "-l", "--label", metavar="COLUMN", help="The label's column, where no pilot is given."

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     metavar="FILE",
-    help="TRAIN, TEST and, where given a third time, VALIDATION: .parquet, .csv or .tsv; one may "
+    help=f"TRAIN, TEST and, where given a third time, VALIDATION: {options.TABLE_ENDINGS}; one may "
     "be '-', standard output, as CSV.",
 )
 @click.option(

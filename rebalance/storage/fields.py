@@ -1,8 +1,8 @@
 """What the fields of a text file are, and how they are read as values.
 
 A field is text until somebody asks for its column's type. A type holds when every filled field is
-written as a value of it, so that nothing is lost: whole numbers with a leading zero or of more than
-18 digits are codes or identifiers, not numbers.
+written as a value of it, so that nothing is lost: what begins with a zero and another digit, or has
+more than 18 digits before the point and no exponent, is a code or an identifier, not a number.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import is_valid, texts_to_arrow, to_numpy
 
 _INTEGER = r"-?(0|[1-9][0-9]{0,17})"
+_EXPONENT = r"[eE][+-]?[0-9]+"
 _NUMBER = (
-    r"([+-]?((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
-    r"|[nN][aA][nN]|[+-]?[iI][nN][fF](inity)?)"
+    rf"([+-]?(((0|[1-9][0-9]{{0,17}})(\.[0-9]*)?|\.[0-9]+)({_EXPONENT})?"
+    rf"|[1-9][0-9]*(\.[0-9]*)?{_EXPONENT}|[iI][nN][fF](inity)?)|[nN][aA][nN])"
 )
 _BOOLEAN = r"([tT]rue|TRUE|[fF]alse|FALSE)"
 _YEAR = "([1-9][0-9]{3}|0[0-9]{2}[1-9]|0[0-9][1-9]0|0[1-9]00)"  # there was no year 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rebalance.core.arrays import texts_to_arrow
+from rebalance.core.arrays import Values, texts_to_arrow, to_arrow, to_numpy
 from rebalance.errors import DataError
 from rebalance.storage.csv_text import is_text, plain_text
 from rebalance.storage.tables import Batch
@@ -68,11 +69,13 @@ def _literals(array: pa.Array, path: str) -> pa.Array:
     kind = array.type
     if pa.types.is_struct(kind):
         names = [kind.field(at).name for at in range(kind.num_fields)]
-        return _where_valid(array, _objects(names, array.flatten(), f"{path}.", "}"))
-    if pa.types.is_map(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        plain = pa.repeat(large("{}"), len(array))
+        text = _objects(names, array.flatten(), f"{path}.", "}") if names else plain
+        return _where_valid(array, text)
+    if pa.types.is_map(kind):
+        return _maps(array, path)
+    if pa.types.is_nested(kind) and hasattr(kind, "value_type"):
         return _lists(array, path)
-    if pa.types.is_nested(kind) and hasattr(kind, "value_type"):  # lists of other layouts
-        return _literals(array.cast(pa.large_list(kind.value_field)), path)
     text = plain_text(array)
     if text is None:
         raise DataError(
@@ -87,16 +90,24 @@ def _literals(array: pa.Array, path: str) -> pa.Array:
 
 
 def _lists(array: pa.Array, path: str) -> pa.Array:
-    """The values of each list, or the entries of each map, with commas between them."""
-    first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
-    ends = pc.subtract(array.offsets, first).cast(pa.int32())
-    if pa.types.is_map(array.type):
-        keys, items = (part.slice(first, last - first) for part in (array.keys, array.items))
-        values, signs = _entries(keys, items, path), "{}"
-    else:
-        values, signs = _literals(array.values.slice(first, last - first), f"{path}[]"), "[]"
-    filled = pc.fill_null(values, large("null")).cast(pa.string())
-    joined = pc.binary_join(pa.ListArray.from_arrays(ends, filled), ",").cast(pa.large_string())
+    """The values of each list, of whatever layout, with commas between them."""
+    lengths = pc.fill_null(pc.list_value_length(array), 0)
+    ends = np.concatenate([[0], np.cumsum(to_numpy(lengths))]).astype(np.int32)
+    return _in_signs(array, ends, _literals(array.flatten(), f"{path}[]"), "[]")
+
+
+def _maps(array: pa.Array, path: str) -> pa.Array:
+    """The entries of each map, with commas between them."""
+    ends = to_numpy(array.offsets)
+    keys, items = (part.slice(ends[0], ends[-1] - ends[0]) for part in (array.keys, array.items))
+    return _in_signs(array, ends - ends[0], _entries(keys, items, path), "{}")
+
+
+def _in_signs(array: pa.Array, ends: Values, inside: pa.Array, signs: str) -> pa.Array:
+    """What is inside of each value, which ends where said, as text in signs."""
+    filled = pc.fill_null(inside, large("null")).cast(pa.string())
+    parts = pa.ListArray.from_arrays(to_arrow(ends), filled)
+    joined = pc.binary_join(parts, ",").cast(pa.large_string())
     return _where_valid(array, _between(signs[0], joined, signs[1]))
 
 

@@ -35,6 +35,8 @@ class Found:
         if self.types[name] in numbers or before not in numbers:
             return
         at = form.first_other(fields)
+        if at < 0:
+            return
         begins = before != EMPTY or form.type_of(fields[:at]) != EMPTY
         if begins and self.rows + at >= _MANY_ROWS:
             self.turned[name] = fields[at].as_py()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -322,6 +324,23 @@ def test_a_pilot_of_before_types_were_stored(folder: Path, tmp_path: Path, done:
     old.write_bytes(pack("pilot", kept, members))
     found = sample(done, folder / "t.csv", old, tmp_path / "s.parquet")
     assert found == sample(done, folder / "t.csv", folder / "csv.rbl", tmp_path / "s.parquet")
+
+
+def test_sampling_text_imports_no_pandas(folder: Path, tmp_path: Path) -> None:
+    """It takes longer to import than a million rows to sample."""
+    script = (
+        "import sys\nfrom rebalance.cli.main import cli\n"
+        "cli(standalone_mode=False)\nprint('pandas' in sys.modules)"
+    )
+    given = ["sample", folder / "t.csv", "--pilot", folder / "csv.rbl", "--ratio", "2"]
+    for out in ("s.parquet", "s.csv"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *map(str, given), "-o", str(tmp_path / out)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("name", ["t.csv.bz2", "t.tsv.bz2"])

@@ -28,9 +28,9 @@ POINT, COMMA = Form(), Form(decimal=",")
 integers = st.integers(-(10**19), 10**19).map(str)
 codes = st.integers(0, 10**6).map(lambda number: f"0{number}")
 numbers = st.floats(allow_nan=True, allow_infinity=True).map(repr)
-odd = st.sampled_from(
-    ["", "-0", "+1", "1.", ".5", ".", "-", "1e5", "1_000", " 1", "1 ", "0x10", "NA", "00", "0.0"]
-)
+ODD = """-0 +1 1. .5 . - 1e5 1_000 0x10 NA 00 0.0 1e0005 12345678901234567890e-9 -007.5 +.5e1 1e9999
+1234567890123456789.5 123456789012345678.5 999999999999999999.99 1e18 -1e18 1000000000000000000"""
+odd = st.sampled_from(["", " 1", "1 ", *ODD.split()])
 flags = st.sampled_from(["true", "True", "TRUE", "false", "False", "FALSE", "tRue", "t"])
 days = st.dates(min_value=date(1, 1, 1)).map(str)
 times = st.datetimes(min_value=datetime(1, 1, 1)).map(str)
@@ -42,7 +42,8 @@ def kinds(field: str) -> set[str]:
     found = set()
     plain = field.lstrip("+-")
     whole = plain.partition("e")[0].partition(".")[0]
-    is_code = len(whole) > 18 or (len(whole) > 1 and whole[0] == "0")
+    is_code = len(whole) > 1 and whole[0] == "0"
+    is_code |= len(whole) > 18 and "e" not in field
     if re.fullmatch(r"-?[0-9]+", field) and not is_code:
         found |= {"integer", "number"}
     try:

@@ -22,6 +22,6 @@ def test_rows_stay_and_sizes_are_bounded(sizes, batch_rows):
     texts = [text for batch in batches for text in batch.column("s").to_pylist()]
     assert [text for batch in found for text in batch.column("s").to_pylist()] == texts
     assert all(0 < batch.num_rows <= batch_rows for batch in found)
-    # Each time rows are given, but for the last, there are as many as a quarter of a full batch, and
-    # one batch at the most is not full.
+    # Each time that rows are given, but for the last, there are as many as a quarter of a full
+    # batch, and one batch at the most is not full.
     assert len(found) <= 5 * first / batch_rows + 2

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from rebalance.errors import DataError, UsageError
 from rebalance.storage.inputs import open_table
+from rebalance.storage.reading import Reading
 from rebalance.storage.writers import (
     holds_metadata,
     output_format,
@@ -194,7 +195,7 @@ def test_new_columns_stand_beside_the_users(tmp_path):
 
 
 @given(st.lists(st.integers(1, 90_000), min_size=1, max_size=4), st.booleans())
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_the_bytes_do_not_depend_on_the_batches_or_the_threads(tmp_path_factory, sizes, threads):
     folder = tmp_path_factory.mktemp("groups")
     numbers = np.arange(sum(sizes))
@@ -208,7 +209,7 @@ def test_the_bytes_do_not_depend_on_the_batches_or_the_threads(tmp_path_factory,
             start = 0
             for size in sizes:
                 part = {name: array[start : start + size] for name, array in columns.items()}
-                writer.write(None, part | {"d": part["x"].dictionary_encode()})
+                writer.write(None, part)
                 start += size
         pa.set_cpu_count(before)
         write(names[1], columns)
@@ -220,6 +221,21 @@ def test_the_bytes_do_not_depend_on_the_batches_or_the_threads(tmp_path_factory,
         assert reader.read_all().to_pydict() == whole.to_pydict()
     assert groups == pq.read_metadata(folder / "1.parquet").num_row_groups
     assert groups == -(-len(numbers) // 131_072)
+
+
+def test_the_bytes_do_not_depend_on_the_batches_where_each_row_group_has_its_dictionary(tmp_path):
+    words = [f"{row // 1_000 * 7 % 31}-{row % 13}" for row in range(300_000)]
+    table = pa.table({"n": range(300_000), "d": pa.array(words).dictionary_encode()})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=40_000)
+    for ending in ("parquet", "arrow"):
+        found = set()
+        for size in (3_000, 131_072, 1_000_000):
+            opened = open_table([str(tmp_path / "in.parquet")], Reading(batch_rows=size))
+            with table_writer(str(tmp_path / f"out.{ending}"), opened) as writer:
+                for batch in opened.batches():
+                    writer.write(batch)
+            found.add((tmp_path / f"out.{ending}").read_bytes())
+        assert len(found) == 1
 
 
 def test_rows_that_are_wide_make_smaller_groups(tmp_path):
