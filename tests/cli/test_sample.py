@@ -15,13 +15,11 @@ import pytest
 from rebalance.steps.artifacts import read_design, read_pilot
 from rebalance.steps.context import Context
 from rebalance.storage.inputs import open_table
-from rebalance.storage.reading import Reading
 from tests.conftest import Invoke, Simulated
 
 
 @pytest.fixture(scope="module")
 def pilot(simulated: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from rebalance.steps.context import Context
     from rebalance.steps.pilot import pilot as step
 
     out = tmp_path_factory.mktemp("pilot") / "p.rbl"
@@ -98,7 +96,6 @@ def test_batches_threads_and_formats_change_nothing(
     pilot: Path,
     tmp_path: Path,
     done: Invoke,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     csv = tmp_path / "t.csv"
     pcsv.write_csv(simulated.table, csv)
@@ -107,10 +104,9 @@ def test_batches_threads_and_formats_change_nothing(
     pq.write_table(simulated.table.slice(25_001), halves[1])
     results = []
     for number, inputs in enumerate([[simulated.path], [csv], halves, [simulated.path]]):
-        if number == 3:
-            monkeypatch.setattr(Context, "reading", Reading(batch_rows=1009))
+        how = ["--batch-rows", 1009, "--threads", 1] if number == 3 else []
         out = tmp_path / f"s{number}.parquet"
-        done(["sample", *inputs, "--pilot", pilot, "--rate", 0.03, "-o", out, "-q"])
+        done(["sample", *inputs, "--pilot", pilot, "--rate", 0.03, "-o", out, "-q", *how])
         table = pq.read_table(out)
         results.append([table[name].to_pylist() for name in ("rb_row", "rb_pi", "rb_offset")])
     assert results[0] == results[1] == results[2] == results[3]
