@@ -23,7 +23,8 @@ def reference() -> str:
     settings = cli.context_settings | {"terminal_width": WIDTH, "max_content_width": WIDTH}
     root = click.Context(cli, info_name="rebalance", **settings)
     pages = {"rebalance": cli.get_help(root)}
-    for name, command in cli.commands.items():
+    for name in cli.list_commands(root):
+        command = cli.get_command(root, name)
         page = click.Context(command, info_name=name, parent=root)
         pages[f"rebalance {name}"] = command.get_help(page)
     for title, shown in pages.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import click
@@ -15,11 +17,25 @@ TERMINATED = 143
 
 
 class Commands(click.Group):
-    """Commands in the order of the pipeline; errors as one line on stderr."""
+    """Commands in the order of the pipeline; errors as one line on stderr.
+
+    Each command stands in a file of its name, imported when it is asked for.
+    """
+
+    def __init__(self, *args: Any, names: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._names = list(names)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order they are used."""
-        return list(self.commands)
+        return self._names
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or None."""
+        if cmd_name not in self._names:
+            return None
+        found: click.Command = getattr(import_module(f"rebalance.cli.{cmd_name}"), cmd_name)
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, and turn what a user can act on into a message and an exit code."""

@@ -5,20 +5,24 @@ from __future__ import annotations
 import click
 
 from rebalance import __version__
-from rebalance.cli.correct import correct
-from rebalance.cli.evaluate import evaluate
 from rebalance.cli.group import Commands
-from rebalance.cli.pilot import pilot
-from rebalance.cli.predict import predict
-from rebalance.cli.profile import profile
-from rebalance.cli.run import run
-from rebalance.cli.sample import sample
-from rebalance.cli.split import split
-from rebalance.cli.train import train
+
+COMMANDS = (
+    "profile",
+    "split",
+    "pilot",
+    "sample",
+    "train",
+    "predict",
+    "correct",
+    "evaluate",
+    "run",
+)
 
 
 @click.group(
     cls=Commands,
+    names=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="rebalance")
@@ -36,19 +40,3 @@ def cli() -> None:
     Files may be addresses, too: s3://, gs:// or, to read from, https://. What an address names is
     fetched to the folder for temporary files (TMPDIR) first, which must have room for it.
     """
-
-
-COMMANDS: tuple[click.Command, ...] = (
-    profile,
-    split,
-    pilot,
-    sample,
-    train,
-    predict,
-    correct,
-    evaluate,
-    run,
-)
-
-for command in COMMANDS:
-    cli.add_command(command)

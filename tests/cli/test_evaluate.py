@@ -7,8 +7,7 @@ import pytest
 from click.testing import CliRunner
 from sklearn.metrics import log_loss, roc_auc_score
 
-from rebalance.cli.evaluate import evaluate
-from rebalance.cli.group import Commands
+from rebalance.cli.main import cli
 
 ROWS = 400
 
@@ -33,8 +32,7 @@ def path(table, tmp_path):
 
 
 def run(*arguments, code=0, **options):
-    group = Commands("rebalance", commands={"evaluate": evaluate})
-    result = CliRunner().invoke(group, ["evaluate", *arguments], catch_exceptions=False, **options)
+    result = CliRunner().invoke(cli, ["evaluate", *arguments], catch_exceptions=False, **options)
     assert result.exit_code == code, result.output
     return result
 
