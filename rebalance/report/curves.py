@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rebalance.core.metrics import Reliability, average_precision, reliability, roc_auc
 from rebalance.core.ranking import Floats, Ranking
-from rebalance.errors import UsageError
+from rebalance.report.pictures import GREY, picture, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Points = tuple[Floats, Floats]
 
-FORMATS = ("png", "svg", "pdf")
 RARE = 0.2  # below this share of positives reliability is drawn on logarithmic axes
 
-# Okabe and Ito 2008: told apart with any kind of colour vision.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_LINES = ("-", "-.", ":")
-_GREY = "#6b6b6b"
 _GRID = 2000
 _NAME_LENGTH = 32
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
-
-
-def picture_format(path: str) -> str:
-    """The format that a file's name asks for, one of `FORMATS`.
-
-    Raises
-    ------
-    UsageError : no known ending.
-    """
-    ending = PurePath(path).suffix.lower().removeprefix(".")
-    if ending not in FORMATS:
-        raise UsageError(
-            f"cannot tell from its name which kind of picture '{path}' is to be",
-            remedy="end it in " + ", ".join(f".{each}" for each in FORMATS),
-        )
-    return ending
 
 
 @dataclass(frozen=True)
@@ -95,65 +63,22 @@ def curves_picture(drawn: Mapping[str, Curves], *, image_format: str = "png") ->
     drawn : the curves by the name they are shown under, of the same rows.
     image_format : one of `FORMATS`.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with _own_style():
-        height = 5.0 + 0.2 * len(drawn)  # the legends stand below the panels
-        figure = Figure(figsize=(13.5, height), layout="constrained")
-        FigureCanvasAgg(figure)
+    height = 5.0 + 0.2 * len(drawn)  # the legends stand below the panels
+    with picture(13.5, height, image_format) as (figure, stream):
         precision_axes, roc_axes, reliability_axes = figure.subplots(1, 3)
         _draw_precision_recall(precision_axes, drawn)
         _draw_roc(roc_axes, drawn)
         _draw_reliability(reliability_axes, drawn)
-        stream = io.BytesIO()
-        figure.savefig(stream, format=image_format, dpi=144, metadata=_METADATA[image_format])
     return stream.getvalue()
-
-
-@contextmanager
-def _own_style() -> Iterator[None]:
-    """Matplotlib's defaults and ours, whatever the user's matplotlibrc says."""
-    import matplotlib
-
-    ours = {
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.titlelocation": "left",
-        "axes.titleweight": "bold",
-        "axes.titlesize": 11,
-        "grid.color": "#e4e4e4",
-        "grid.linewidth": 0.8,
-        "legend.frameon": False,
-        "legend.fontsize": 9,
-        "legend.title_fontsize": 9,
-        "svg.hashsalt": "rebalance",
-        "svg.fonttype": "path",
-    }
-    defaults = {
-        name: value
-        for name, value in matplotlib.rcParamsDefault.items()
-        if not name.startswith("backend")
-    }
-    with warnings.catch_warnings():
-        # A sign of a column's name that the font lacks is drawn as a box; no reason to stop. And
-        # among all the defaults there may be some that are deprecated.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        warnings.simplefilter("ignore", matplotlib.MatplotlibDeprecationWarning)
-        with matplotlib.rc_context(defaults | ours):
-            yield
 
 
 def _draw_precision_recall(axes: Axes, drawn: Mapping[str, Curves]) -> None:
     entries = []
-    for (name, each), style in zip(drawn.items(), _styles(), strict=False):
+    for (name, each), style in zip(drawn.items(), styles(), strict=False):
         (line,) = axes.plot(*each.precision_recall, linewidth=1.6, **style | {"marker": ""})
         entries.append((line, f"{each.average_precision:.4f}  {_shown(name)}"))
     prevalence = next(iter(drawn.values())).prevalence
-    base = axes.axhline(prevalence, color=_GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+    base = axes.axhline(prevalence, color=GREY, linewidth=1.2, linestyle=(0, (4, 3)))
     entries.append((base, f"{prevalence:.4f}  prevalence"))
     axes.set(title="Precision and recall", xlabel="recall", ylabel="precision")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
@@ -162,10 +87,10 @@ def _draw_precision_recall(axes: Axes, drawn: Mapping[str, Curves]) -> None:
 
 def _draw_roc(axes: Axes, drawn: Mapping[str, Curves]) -> None:
     entries = []
-    for (name, each), style in zip(drawn.items(), _styles(), strict=False):
+    for (name, each), style in zip(drawn.items(), styles(), strict=False):
         (line,) = axes.plot(*each.roc, linewidth=1.6, **style | {"marker": ""})
         entries.append((line, f"{each.roc_auc:.4f}  {_shown(name)}"))
-    (base,) = axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+    (base,) = axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)))
     entries.append((base, "0.5000  at random"))
     axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate (recall)")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
@@ -177,14 +102,14 @@ def _draw_reliability(axes: Axes, drawn: Mapping[str, Curves]) -> None:
     rare = next(iter(drawn.values())).prevalence < RARE
     low, high = _limits(binned) if rare else (0.0, 1.0)
     entries = []
-    for (name, bins), style in zip(binned.items(), _styles(), strict=False):
+    for (name, bins), style in zip(binned.items(), styles(), strict=False):
         x, y = bins.mean_predicted.clip(low, high), bins.mean_observed.clip(low, high)
         bounds = bins.low.clip(low, high), bins.high.clip(low, high)
         axes.vlines(x, *bounds, color=style["color"], linewidth=1.2, alpha=0.65)
         (line,) = axes.plot(x, y, linewidth=1.4, ms=5, clip_on=False, **style)
         ratio = (bins.weight @ bins.mean_predicted) / (bins.weight @ bins.mean_observed)
         entries.append((line, f"{ratio:.4f}  {_shown(name)}"))
-    (base,) = axes.plot([low, high], [low, high], color=_GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+    (base,) = axes.plot([low, high], [low, high], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)))
     entries.append((base, "1.0000  perfect"))
     if rare:
         axes.set(xscale="log", yscale="log")
@@ -213,13 +138,6 @@ def _legend(axes: Axes, entries: list[tuple[Any, str]], title: str) -> None:
     axes.legend(lines, texts, title=title, alignment="left", **place)
     axes.set_box_aspect(1)
     axes.set_anchor("N")
-
-
-def _styles() -> Iterator[dict[str, Any]]:
-    """Seven colours, then the same again with another kind of line."""
-    for line in cycle(_LINES):
-        for colour, marker in zip(_COLOURS, _MARKERS, strict=True):
-            yield {"color": colour, "marker": marker, "linestyle": line}
 
 
 def _precision_recall(ranking: Ranking) -> Iterator[Points]:

@@ -15,7 +15,8 @@ from rebalance.core.ranking import Ranking, rank_keys
 from rebalance.core.segments import Value
 from rebalance.core.thresholds import Threshold, figures_at, parse_threshold
 from rebalance.errors import CheckError, UsageError
-from rebalance.report.curves import Curves, curves, curves_picture, picture_format
+from rebalance.report.curves import Curves, curves, curves_picture
+from rebalance.report.pictures import picture_format
 from rebalance.steps.context import Context
 from rebalance.steps.memory import MIDDLE, Need, within
 from rebalance.steps.outcomes import (

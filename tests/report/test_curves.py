@@ -8,7 +8,8 @@ from PIL import Image
 
 from rebalance.core.ranking import rank
 from rebalance.errors import UsageError
-from rebalance.report.curves import FORMATS, curves, curves_picture, picture_format
+from rebalance.report.curves import curves, curves_picture
+from rebalance.report.pictures import FORMATS, picture_format
 
 HEADS = {"png": b"\x89PNG\r\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 
