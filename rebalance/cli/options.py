@@ -142,8 +142,14 @@ def console(command: F) -> F:
 
 
 def budget(command: F) -> F:
-    """The three ways to say how many rows to keep."""
+    """The ways to say how many rows to keep."""
     for decorate in (
+        click.option(
+            "--efficiency",
+            type=Number(0, 1, min_open=True),
+            metavar="E",
+            help="Share of the population's information kept; the pilot knows the rate for it.",
+        ),
         click.option(
             "--rows", type=click.IntRange(1), metavar="N", help="Rows kept, of both classes."
         ),
@@ -164,7 +170,9 @@ def budget(command: F) -> F:
     return command
 
 
-def one_budget(rate: float | None, ratio: float | None, rows: int | None) -> Budget:
+def one_budget(
+    rate: float | None, ratio: float | None, rows: int | None, efficiency: float | None = None
+) -> Budget:
     """The budget, of which exactly one form must be given.
 
     Raises
@@ -173,17 +181,18 @@ def one_budget(rate: float | None, ratio: float | None, rows: int | None) -> Bud
     """
     from rebalance.core.design import Budget
 
-    given = {"--rate": rate, "--ratio": ratio, "--rows": rows}
+    given = {"--rate": rate, "--ratio": ratio, "--rows": rows, "--efficiency": efficiency}
     named = [name for name, value in given.items() if value is not None]
     if not named:
         raise UsageError(
             "how many rows to keep is not said",
             remedy="give one of --rate R (share of the negatives), --ratio K (negatives per "
-            "positive) or --rows N (rows of both classes)",
+            "positive), --rows N (rows of both classes) or --efficiency E (share of the "
+            "information)",
         )
     if len(named) > 1:
         raise UsageError(" and ".join(named) + " contradict each other", remedy="give one")
-    return Budget(rate, ratio, rows)
+    return Budget(rate, ratio, rows, efficiency)
 
 
 def learner(command: F) -> F:

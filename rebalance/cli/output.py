@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -151,3 +151,26 @@ class Facts:
 def facts(title: str, rows: Mapping[str, str]) -> RenderableType:
     """A title and, below it, names and values in two columns."""
     return Facts(title, rows)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A title and, below it, a table: its first column to the left, the others to the right."""
+
+    title: str
+    headers: Sequence[str]
+    lines: Sequence[Sequence[str]]
+
+    def __rich__(self) -> RenderableType:
+        """What rich draws."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        title = Text(self.title, style="bold")
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for position, header in enumerate(self.headers):
+            table.add_column(Text(header), justify="right" if position else "left")
+        for line in self.lines:
+            table.add_row(*map(Text, line))
+        return table

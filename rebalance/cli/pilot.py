@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from rebalance.cli import options
-from rebalance.cli.output import Console, facts, number
+from rebalance.cli.output import Console, Figures, facts, number
+
+if TYPE_CHECKING:
+    from rebalance.steps.pilot import PilotResult
+
+SHOWN_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @click.command()
@@ -32,6 +39,11 @@ from rebalance.cli.output import Console, facts, number
 @options.key
 @options.sample_weight
 @options.seed
+@click.option(
+    "--plan",
+    metavar="FILE",
+    help="A picture of the information that samples keep, by rate: .png, .svg or .pdf.",
+)
 @options.no_clobber
 @options.console
 def pilot(
@@ -45,6 +57,7 @@ def pilot(
     key: str | None,
     sample_weight: str | None,
     seed: int,
+    plan: str | None,
     no_clobber: bool,
     console: Console,
 ) -> None:
@@ -53,6 +66,9 @@ def pilot(
     It reads the table once and keeps up to --size rows of each class in memory. Its probabilities
     are those of the whole table; `sample` keeps common rows in proportion to them. AUC and
     calibration are measured on five folds.
+
+    The plan printed says, for rates of negatives kept, how much of the table's information a sample
+    keeps (its efficiency: the share of the table's rows that would do as well, drawn at random).
     """
     from rebalance.steps.pilot import pilot as step
 
@@ -67,6 +83,7 @@ def pilot(
         key=key,
         sample_weight=sample_weight,
         seed=seed,
+        plan=plan,
         clobber=not no_clobber,
         context=console,
     )
@@ -79,4 +96,23 @@ def pilot(
         "predicted / observed": number(result.predicted_over_observed, 3),
         "calibration slope": number(result.calibration_slope, 3),
     }
-    console.show("pilot", result.document(), facts(f"{model} pilot: {output}", shown))
+    summary = facts(f"{model} pilot: {output}", shown)
+    console.show("pilot", result.document(), summary, _plan(result))
+
+
+def _plan(result: PilotResult) -> Figures:
+    """What samples of rising rates keep of the information, uniform and by the probability."""
+    ways = [(what, how) for what in ("offset", "weight") for how in ("uniform", "probability")]
+    lines = []
+    for at, rate in enumerate(result.plan["rates"]):
+        if rate in SHOWN_RATES:
+            negatives = rate * result.negatives
+            kept = [f"{result.plan['efficiency'][what][how][at]:.3f}" for what, how in ways]
+            ratio = f"{result.positives / negatives:.3g}"
+            lines.append([f"{rate:.1%}", f"{result.positives + negatives:,.0f}", ratio, *kept])
+    heads = [f"{how}, {what}" for what, how in ways]
+    return Figures(
+        "efficiency of a sample, by score and correction",
+        ["rate", "rows", "positives per negative", *heads],
+        lines,
+    )

@@ -56,6 +56,7 @@ def run(
     rate: float | None,
     ratio: float | None,
     rows: int | None,
+    efficiency: float | None,
     test: float,
     time: str | None,
     method: str | None,
@@ -79,8 +80,8 @@ def run(
     input and seed give the same bytes. Without a budget it takes --ratio 5. Memory holds the
     pilot's draw, the sample, and the test rows' labels and probabilities.
     """
-    given = [value for value in (rate, ratio, rows) if value is not None]
-    asked = options.one_budget(rate, ratio, rows) if given else None
+    given = [value for value in (rate, ratio, rows, efficiency) if value is not None]
+    asked = options.one_budget(rate, ratio, rows, efficiency) if given else None
     from rebalance.learners.base import Settings
     from rebalance.steps.run import run as step
 

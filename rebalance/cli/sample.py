@@ -21,7 +21,26 @@ from rebalance.cli.output import Console, facts, show_plan
     type=click.Choice(["nonuniform", "uniform"]),
     help="How negatives are chosen.  [default: nonuniform with a pilot, else uniform]",
 )
+@click.option(
+    "--score",
+    type=click.Choice(
+        ["probability", "l-opt", "a-opt", "leverage", "local-case-control", "uniform"]
+    ),
+    help="What a negative's chance is proportional to: the pilot's probability p, or p times a "
+    "length of the features z: ||z||, ||M^-1 z||, sqrt(z' M^-1 z), M the positives' sum of z z'; "
+    "local-case-control thins positives, too.  [default: probability]",
+)
 @options.budget
+@click.option(
+    "--correction",
+    type=click.Choice(["offset", "weight"]),
+    help="The estimate that an --efficiency is planned for.  [default: offset]",
+)
+@click.option(
+    "--combine-pilot",
+    is_flag=True,
+    help="Keep the negatives that the pilot was fitted on, too; their chances are joined.",
+)
 @click.option(
     "--floor",
     type=options.Number(0, 1, min_open=True),
@@ -61,9 +80,13 @@ def sample(
     label: str | None,
     positive: str | None,
     method: str | None,
+    score: str | None,
     rate: float | None,
     ratio: float | None,
     rows: int | None,
+    efficiency: float | None,
+    correction: str | None,
+    combine_pilot: bool,
     floor: float | None,
     mix: float | None,
     probabilities: str | None,
@@ -76,17 +99,17 @@ def sample(
 ) -> None:
     """Keep every rare row, and the common rows that carry information.
 
-    Give one of --rate, --ratio or --rows. The table is read once: rows are scored by several
-    threads, those that may be kept are retained, and thinned when the probabilities are known.
-    Columns rb_row, rb_pi, rb_weight and rb_offset are added; the design, the pilot in it, goes
-    along.
+    Give one of --rate, --ratio, --rows or --efficiency. The table is read once: rows are scored by
+    several threads, those that may be kept are retained, and thinned when the probabilities are
+    known. Columns rb_row, rb_pi, rb_weight and rb_offset are added; the design, the pilot in it,
+    goes along.
 
     In memory: a batch for each thread, and up to 32 MB of retained rows; more go to a temporary
     file. --probabilities puts 8 bytes for each row of the table there, too.
     """
     console.check_streams(output, probabilities)
-    budget = options.one_budget(rate, ratio, rows)
-    from rebalance.steps.sample import Asked
+    budget = options.one_budget(rate, ratio, rows, efficiency)
+    from rebalance.steps.ready import Asked
     from rebalance.steps.sample import sample as step
 
     asked = Asked(
@@ -97,6 +120,9 @@ def sample(
         label=label,
         positive=positive,
         method=method,
+        score=score,
+        correction=correction,
+        combine_pilot=combine_pilot,
         key=key,
         floor=floor,
         mix=mix,
@@ -111,16 +137,22 @@ def sample(
         show_plan(console, "sample", plan_sample(asked, console), output)
         return
     result = step(asked, console)
+    kept = result.kept_positives + result.kept_negatives
+    all_kept = result.kept_positives == result.positives
     shown = {
         "table": f"{result.rows:,} rows, {result.positives:,} positive",
-        "kept positives": f"{result.kept_positives:,} (all)",
+        "kept positives": f"{result.kept_positives:,}{' (all)' if all_kept else ''}",
         "kept negatives": f"{result.kept_negatives:,} "
         f"(expected {result.expected_negatives:,.1f}, sd {result.standard_deviation:.1f})",
-        "kept in all": f"{result.kept_positives + result.kept_negatives:,} rows, "
-        f"{(result.kept_positives + result.kept_negatives) / result.rows:.2%} of the table",
-        "negatives at the floor": f"{result.at_floor:,} (floor {result.floor:.3g})",
-        "negatives kept for sure": f"{result.at_one:,}",
+        "kept in all": f"{kept:,} rows, {kept / result.rows:.2%} of the table",
     }
-    if result.method == "uniform":
-        del shown["negatives at the floor"], shown["negatives kept for sure"]
-    console.show("sample", result.document(), facts(f"{result.method} sample: {output}", shown))
+    if result.score != "uniform":
+        shown["negatives at the floor"] = f"{result.at_floor:,} (floor {result.floor:.3g})"
+        shown["negatives kept for sure"] = f"{result.at_one:,}"
+    if result.realised_efficiency is not None:
+        planned = result.planned_efficiency
+        shown["information kept"] = f"{result.realised_efficiency:.1%} of the table's" + (
+            f" (planned {planned:.1%})" if planned is not None else ""
+        )
+    title = result.method if result.score in ("probability", "uniform") else result.score
+    console.show("sample", result.document(), facts(f"{title} sample: {output}", shown))

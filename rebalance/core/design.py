@@ -4,17 +4,20 @@
 
 t is the score, A the share of uniform sampling (`mix`), and c solves sum pi_0(x_i) = budget over
 all N_0 negatives. Positives are all kept, pi_1 = 1 (Wang, Zhang and Wang 2021, arXiv 2110.13048).
+Local case-control samples both classes near |y - p~|, with p~ the pilot's probability (Fithian and
+Hastie 2014, arXiv 1306.3706): pi_0 as above with t = p~, and pi_1 = clip(1 - p~, 0.1, 1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rebalance.core.correction import offset
 from rebalance.core.labels import Label
 from rebalance.errors import UsageError
 
@@ -25,17 +28,26 @@ _LOWEST, _HIGHEST = -700.0, 700.0  # exp of these is a float64
 _HALVINGS = 80
 _AT_ONCE = 1 << 18
 
+UNIFORM, LOCAL = "uniform", "local-case-control"
+LEAST_PI_1 = 0.1
+
 
 @dataclass(frozen=True)
 class Budget:
-    """How many rows to keep, said in one of three ways.
+    """How many rows to keep, said in one of four ways.
 
-    rate : share of the negatives; ratio : negatives per positive; rows : rows of both classes.
+    rate : share of the negatives; ratio : negatives per positive; rows : rows of both classes;
+    efficiency : share of the information, which a pilot's plan makes a rate of (`at_rate`).
     """
 
     rate: float | None = None
     ratio: float | None = None
     rows: int | None = None
+    efficiency: float | None = None
+
+    def at_rate(self, rate: float) -> Budget:
+        """The same with the rate that was found for its efficiency."""
+        return replace(self, rate=rate)
 
     def wanted(self, positives: float, negatives: float) -> float:
         """The number of negatives asked for, possible or not."""
@@ -53,7 +65,9 @@ class Budget:
         UsageError : the table does not have so many, or the number is not above 0.
         """
         budget = self.wanted(positives, negatives)
-        if self.rate is not None:
+        if self.efficiency is not None:
+            asked = f"--efficiency {self.efficiency:g}"
+        elif self.rate is not None:
             asked = f"--rate {self.rate:g}"
         elif self.ratio is not None:
             asked = f"--ratio {self.ratio:g}"
@@ -151,12 +165,12 @@ class ScoreHistogram:
     def outlook(self, design: Design) -> Outlook:
         """What a design keeps of the rows counted, each bin at its middle."""
         log_score, counts = self._filled()
-        pi = design.pi_0(log_score)
+        own, pi = design.own_pi_0(log_score), design.pi_0(log_score)
         return Outlook(
             expected=float(counts @ pi),
             variance=float(counts @ (pi * (1 - pi))),
-            at_floor=int(counts[pi <= design.floor].sum()),
-            at_one=int(counts[pi >= 1].sum()),
+            at_floor=int(counts[own <= design.floor].sum()),
+            at_one=int(counts[own >= 1].sum()),
         )
 
     def _filled(self) -> tuple[Floats, Floats]:
@@ -195,7 +209,9 @@ class Outlook:
 class Design:
     """How a sample was drawn. `rate` is budget / N_0; counts are rows of the population.
 
-    `draw_key` names the column whose values the draws depend on; None where it is the row's number.
+    draw_key : the column whose values the draws depend on; None where it is the row's number.
+    pilot_rate, pilot_draw : where the pilot's own rows are kept, too: the share of the negatives
+        that it was fitted on, and the bound below which a negative's draw for the pilot lies.
     """
 
     method: str
@@ -213,6 +229,8 @@ class Design:
     sample_weight: str | None = None
     pilot_digest: str | None = None
     draw_key: str | None = None
+    pilot_rate: float | None = None
+    pilot_draw: float | None = None
 
     @property
     def population_log_odds(self) -> float:
@@ -220,11 +238,29 @@ class Design:
         return float(np.log(self.positives / self.negatives))
 
     def pi_0(self, log_score: Floats) -> Floats:
-        """The probability with which a negative of this score is kept, shape (n,)."""
-        if self.score == "uniform":
+        """The probability with which a negative of this score is kept, shape (n,).
+
+        With the pilot's rows it is 1 - (1 - q)(1 - pi), q the pilot's rate: either keeps it.
+        """
+        own = self.own_pi_0(log_score)
+        return own if self.pilot_rate is None else 1 - (1 - self.pilot_rate) * (1 - own)
+
+    def own_pi_0(self, log_score: Floats) -> Floats:
+        """The same without the pilot's rows, shape (n,)."""
+        if self.score == UNIFORM:
             return np.full(len(log_score), self.rate)
         part = (1 - self.mix) * self.c * np.exp(log_score)
         return np.clip(self.mix * self.rate + part, self.floor, 1.0)
+
+    def pi_1(self, log_score: Floats) -> Floats:
+        """The probability with which a positive of this score is kept, shape (n,)."""
+        if self.score == LOCAL:
+            return np.clip(-np.expm1(log_score), LEAST_PI_1, 1.0)
+        return np.ones(len(log_score))
+
+    def offset(self, log_score: Floats) -> Floats:
+        """l = log pi_1 - log pi_0 of rows of either class, shape (n,)."""
+        return offset(self.pi_0(log_score), self.pi_1(log_score))
 
     def to_document(self) -> dict[str, Any]:
         """The design as JSON."""
@@ -232,9 +268,8 @@ class Design:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Design:
-        """The design that `to_document` described."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__ if name != "draw_key"}
-        fields["draw_key"] = document.get("draw_key")  # older designs have none
+        """The design that `to_document` described; older ones lack the last fields."""
+        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         fields["label"] = Label.from_document(fields["label"])
         fields["drop"] = tuple(fields["drop"])
         return cls(**fields)

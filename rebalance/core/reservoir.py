@@ -44,6 +44,10 @@ class Reservoir:
         batch, codes, _ = self._parts[0]
         return pa.Table.from_batches([batch]), codes
 
+    def bound(self, code: int) -> float:
+        """The draws of the class's rows that are kept are at most this; 1 where all are kept."""
+        return self._bound.get(code, 1.0)
+
     def _prune(self) -> None:
         codes = np.concatenate([codes for _, codes, _ in self._parts])
         draws = np.concatenate([draws for _, _, draws in self._parts])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.design import Budget, Design, ScoreHistogram
+from rebalance.core.design import UNIFORM, Budget, Design, ScoreHistogram
 
 Floats = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ class Bound:
             c=design.c * (1 + 1e-9),
             floor=design.floor * (1 + 1e-9),
             mix=design.mix,
-            uniform=design.score == "uniform",
+            uniform=design.score == UNIFORM,
             certain=frozenset([design.label.positive]),
         )
 

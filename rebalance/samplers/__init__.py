@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.kinds import Kind
 from rebalance.errors import UsageError
-from rebalance.samplers.nonuniform import Nonuniform, ScoringPilot
+from rebalance.samplers.nonuniform import PROBABILITY, Nonuniform, ScoringPilot
 from rebalance.samplers.uniform import Uniform
 
 METHODS = (Nonuniform.name, Uniform.name)
@@ -31,20 +31,32 @@ class Sampler(Protocol):
         """A number for every row that orders rows as log t does and is at least log t, (rows,)."""
 
     def log_score(self, rank: NDArray[np.float64]) -> NDArray[np.float64]:
-        """log t of rows of these ranks, at most 0, shape (n,)."""
+        """log t of rows of these ranks, shape (n,)."""
 
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
         """Values for which the score has no place, by column."""
 
 
-def get_sampler(method: str | None, pilot: ScoringPilot | None) -> Sampler:
+def get_sampler(
+    method: str | None, pilot: ScoringPilot | None, score: str | None = None
+) -> Sampler:
     """The sampler of this name; None stands for nonuniform with a pilot, uniform without.
+
+    `score` is one of `nonuniform.SCORES` or "uniform"; None stands for the pilot's probability.
 
     Raises
     ------
-    UsageError : nonuniform sampling without a pilot.
+    UsageError : nonuniform sampling without a pilot, or a score that contradicts the method.
     """
-    if method == Uniform.name or (method is None and pilot is None):
+    if (
+        score is not None
+        and method is not None
+        and (score == Uniform.score) != (method == Uniform.name)
+    ):
+        raise UsageError(
+            f"--method {method} and --score {score} contradict each other", remedy="give one"
+        )
+    if Uniform.name in (method, score) or (method is None and score is None and pilot is None):
         return Uniform()
     if pilot is None:
         raise UsageError(
@@ -52,4 +64,4 @@ def get_sampler(method: str | None, pilot: ScoringPilot | None) -> Sampler:
             remedy="make one with 'rebalance pilot' and give it with --pilot, "
             "or choose --method uniform",
         )
-    return Nonuniform(pilot)
+    return Nonuniform(pilot, score or PROBABILITY)

@@ -20,13 +20,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance import __version__
-from rebalance.core.correction import offset, to_population
+from rebalance.core.correction import to_population
 from rebalance.core.design import Design
+from rebalance.core.encoding import Encoder
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label
 from rebalance.errors import ArtifactError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
+from rebalance.learners.logistic import LinearModel
 from rebalance.samplers import Sampler, get_sampler
 from rebalance.storage.artifacts import (
     FORMAT,
@@ -46,11 +48,23 @@ DESIGN_KEY = b"rebalance.design"
 
 
 @dataclass(frozen=True)
+class PilotDraw:
+    """Which negatives the pilot was fitted on: those with a draw of at most `bound`, if known."""
+
+    seed: int
+    rate: float
+    bound: float | None
+    made_from: str
+
+
+@dataclass(frozen=True)
 class Pilot:
     """A cheap model of the population: its log odds are on the population's scale.
 
     columns : the types of all columns of the table it was made from, as Arrow names them; empty in
         a pilot of a version that did not store them.
+    positives_outer : M, the sum over the draw's positives of z z', shape (d, d).
+    plan : see `steps.information.efficiency_curves`; empty in a pilot of an earlier version.
     """
 
     content: bytes
@@ -62,11 +76,19 @@ class Pilot:
     key: str | None
     sample_weight: str | None
     columns: Mapping[str, str]
+    positives_outer: Floats
+    plan: Mapping[str, Any]
+    draw: PilotDraw
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """The columns it reads, by kind."""
         return self.fitted.kinds
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """What makes z of the columns; None where z = (1, log odds)."""
+        return encoder_of(self.fitted)
 
     @cached_property
     def digest(self) -> str:
@@ -88,9 +110,10 @@ def pilot_content(
     fitted: Fitted,
     information: NDArray[np.float64],
     quantiles: Mapping[str, NDArray[np.float64]],
+    plan: Mapping[str, Any],
 ) -> bytes:
     """The bytes of a pilot."""
-    members = dict(fitted.members())
+    members = dict(fitted.members()) | {"plan.json": json.dumps(plan, sort_keys=True).encode()}
     arrays = {"positives_outer.npy": information}
     arrays |= {f"log_odds_{name}.npy": values for name, values in quantiles.items()}
     for name, values in arrays.items():
@@ -108,6 +131,8 @@ def load_pilot(content: bytes, title: str) -> Pilot:
     ArtifactError : see `storage.artifacts.unpack`.
     """
     manifest, members = unpack(content, "pilot", title)
+    counts = manifest["counts"]
+    outer = np.load(io.BytesIO(members["positives_outer.npy"]), allow_pickle=False)
     return Pilot(
         content=content,
         label=Label.from_document(manifest["label"]),
@@ -118,7 +143,20 @@ def load_pilot(content: bytes, title: str) -> Pilot:
         key=manifest["key"],
         sample_weight=manifest["sample_weight"],
         columns=manifest.get("columns", {}),
+        positives_outer=outer,
+        plan=json.loads(members.get("plan.json", b"{}")),
+        draw=PilotDraw(
+            manifest["seed"],
+            counts["drawn_negatives"] / counts["negatives"],
+            manifest.get("negatives_draw"),
+            manifest["made_from"],
+        ),
     )
+
+
+def encoder_of(fitted: Fitted) -> Encoder | None:
+    """What makes z of the columns; None for trees, where z = (1, log odds)."""
+    return fitted.encoder if isinstance(fitted, LinearModel) else None
 
 
 def read_pilot(path: str) -> Pilot:
@@ -143,33 +181,21 @@ class Drawn:
         """The columns needed to recompute inclusion probabilities, by kind."""
         return self._sampler.kinds
 
-    @property
+    @cached_property
     def _sampler(self) -> Sampler:
-        return get_sampler(self.design.method, self.pilot)
-
-    def log_score(self, batch: Batch) -> Floats:
-        """log t of every row, shape (n,)."""
-        return self._log_score(batch.features(self.kinds), len(batch))
+        return get_sampler(self.design.method, self.pilot, self.design.score)
 
     def offset_of(self, columns: Columns, rows: int) -> Floats:
         """l of every row of a table in memory, shape (rows,)."""
-        return offset(self.design.pi_0(self._log_score(columns, rows)), np.ones(rows))
+        return self.design.offset(self._sampler.log_score(self._sampler.rank(columns, rows)))
 
     def log_score_of(self, rank: Floats) -> Floats:
         """log t of rows of these ranks, shape (n,)."""
         return self._sampler.log_score(rank)
 
-    def _log_score(self, columns: Columns, rows: int) -> Floats:
-        return self._sampler.log_score(self._sampler.rank(columns, rows))
-
-    def pi_0(self, batch: Batch) -> Floats:
-        """The probability with which a negative at each row's x is kept, shape (n,)."""
-        return self.design.pi_0(self.log_score(batch))
-
     def offset(self, batch: Batch) -> Floats:
-        """l of every row, shape (n,): all positives are kept."""
-        pi_0 = self.pi_0(batch)
-        return offset(pi_0, np.ones(len(pi_0)))
+        """l of every row, shape (n,)."""
+        return self.offset_of(batch.features(self.kinds), len(batch))
 
     def to_json(self) -> str:
         """The design as JSON, the pilot inside it as base64."""

@@ -6,7 +6,7 @@ its intercept shifted so that its probabilities are those of the whole table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,8 +24,9 @@ from rebalance.core.metrics import score
 from rebalance.core.reservoir import Reservoir
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
-from rebalance.learners.logistic import LinearModel
-from rebalance.steps.artifacts import pilot_content
+from rebalance.report.pictures import picture_format
+from rebalance.report.plan import plan_picture
+from rebalance.steps.artifacts import encoder_of, pilot_content
 from rebalance.steps.context import Context
 from rebalance.steps.features import (
     check_total,
@@ -35,6 +36,7 @@ from rebalance.steps.features import (
     weights,
     whole,
 )
+from rebalance.steps.information import Stand, efficiency_curves, features
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
@@ -66,6 +68,7 @@ class PilotResult:
     roc_auc: float
     predicted_over_observed: float
     calibration_slope: float
+    plan: Mapping[str, Any]
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -74,13 +77,17 @@ class PilotResult:
 
 @dataclass(frozen=True)
 class _Draw:
-    """The rows that the pilot is fitted on, and the counts of the table they came from."""
+    """The rows that the pilot is fitted on, and the counts of the table they came from.
+
+    negatives_draw : the negatives are those with a draw of at most this.
+    """
 
     table: pa.Table
     y_true: NDArray[np.bool_]
     label: Label
     positives: int
     negatives: int
+    negatives_draw: float
 
     @property
     def counts(self) -> dict[str, int]:
@@ -121,17 +128,21 @@ def pilot(
     key: str | None = None,
     sample_weight: str | None = None,
     seed: int = 0,
+    plan: str | None = None,
     clobber: bool = True,
     context: Context,
 ) -> PilotResult:
     """Fit a pilot on up to `size` rows of each class and write it to `output`.
+
+    `plan` names a picture of how much information samples keep.
 
     Raises
     ------
     UsageError, DataError, FitError : see the parts it is made of.
     """
     check_artifact(output)
-    check_outputs([output], inputs, clobber=clobber)
+    check_outputs([output, plan], inputs, clobber=clobber)
+    image_format = picture_format(plan) if plan is not None else ""
     learner = get_learner(model)
     table = open_within(inputs, context, Need(HEAVY))
     table.refuse_own_columns()
@@ -164,21 +175,28 @@ def pilot(
         "key": key,
         "sample_weight": sample_weight,
         "counts": draw.counts,
+        "negatives_draw": draw.negatives_draw,
         "population_log_odds": float(rows.baseline[0]),
         "out_of_fold": plain(quality),
         "made_from": table.digest,
     }
+    with _one_thread():
+        planned = _plan(fitted, rows, found, draw)
     grid = np.linspace(0, 1, 101)
     content = pilot_content(
         manifest,
         fitted,
-        _positives_outer(fitted, rows, found),
+        planned.outer,
         {
             "positives": np.quantile(found[draw.y_true], grid),
             "negatives": np.quantile(found[~draw.y_true], grid),
         },
+        planned.curves,
     )
     write_bytes(output, content)
+    if plan is not None:
+        by_correction = planned.curves["efficiency"]
+        write_bytes(plan, plan_picture(planned.curves["rates"], by_correction, image_format))
     return PilotResult(
         output=output,
         model=model,
@@ -191,6 +209,7 @@ def pilot(
         roc_auc=quality["roc_auc"],
         predicted_over_observed=quality["predicted_over_observed"],
         calibration_slope=quality["calibration_slope"],
+        plan=planned.curves,
     )
 
 
@@ -232,7 +251,8 @@ def _draw(
     positive = 1 if options.positive is not None else counter.values.index(chosen.positive)
     positives = counter.counts[chosen.positive]
     negatives = sum(counter.counts.values()) - positives
-    return _Draw(kept, codes == positive, chosen, positives, negatives)
+    bound = reservoir.bound(1 - positive)  # of two classes the other one
+    return _Draw(kept, codes == positive, chosen, positives, negatives, bound)
 
 
 def _training_rows(draw: _Draw, kinds: dict[str, Kind], options: _Options) -> TrainingRows:
@@ -276,30 +296,42 @@ def _out_of_fold(
         fitted = learner.fit(rows.take(~inside), settings)
         outside = rows.take(inside)
         found[inside] = fitted.log_odds(outside.columns, outside.baseline)
-    share = np.where(
+    quality = score(rows.y_true, probability(found), _population_weight(rows, draw))
+    return {name: quality[name] for name in names}
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """M = sum over the draw's positives of z z', and the efficiency by correction, score, rate."""
+
+    outer: NDArray[np.float64]
+    curves: Mapping[str, Any]
+
+
+def _plan(fitted: Fitted, rows: TrainingRows, found: NDArray[np.float64], draw: _Draw) -> _Planned:
+    """What sampling needs to know of the draw, and what a plan says of it."""
+    encoder = encoder_of(fitted)
+    z = features(encoder, rows.columns, found)
+    outer = z[rows.y_true].T @ z[rows.y_true]
+    weight = _population_weight(rows, draw)
+    return _Planned(outer, efficiency_curves(Stand(z, found, rows.y_true, weight), outer))
+
+
+def _population_weight(rows: TrainingRows, draw: _Draw) -> NDArray[np.float64]:
+    """Weights that make the draw stand for the table, shape (n,); the user's count too."""
+    share: NDArray[np.float64] = np.where(
         rows.y_true,
         draw.positives / rows.y_true.sum(),
         draw.negatives / (~rows.y_true).sum(),
     )
-    weight = share if rows.sample_weight is None else share * rows.sample_weight
-    quality = score(rows.y_true, probability(found), weight)
-    return {name: quality[name] for name in names}
+    return share if rows.sample_weight is None else share * rows.sample_weight
 
 
-def _positives_outer(
-    fitted: Fitted, rows: TrainingRows, found: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """M = sum over the draw's positives of z z', z with intercept; for trees z = (1, log odds)."""
-    if isinstance(fitted, LinearModel):
-        z = fitted.encoder.linear(rows.columns)[rows.y_true]
-    else:
-        z = found[rows.y_true][:, None]
-    z = np.column_stack([np.ones(len(z)), z])
+def _one_thread() -> Any:
+    """Sums in another order would make the pilot depend on the machine."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
-        outer: NDArray[np.float64] = z.T @ z
-    return outer
+    return threadpool_limits(1)
 
 
 def _log_mean_ratio(y_true: NDArray[np.bool_], weight: NDArray[np.float64] | None) -> float:

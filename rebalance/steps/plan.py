@@ -12,7 +12,7 @@ import pyarrow as pa
 from rebalance.core.labels import LabelCounter, choose_label
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, MB, Need, estimate, open_within, row_bytes
-from rebalance.steps.sample import NEED, Asked, ready
+from rebalance.steps.ready import NEED, Asked, ready
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.tables import Table, located
 from rebalance.storage.writers import output_format

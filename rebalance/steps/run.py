@@ -20,7 +20,8 @@ from rebalance.steps.context import Context
 from rebalance.steps.evaluate import Evaluation, evaluate
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import PROBABILITY, predict
-from rebalance.steps.sample import Asked, SampleResult, sample
+from rebalance.steps.ready import Asked
+from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
 from rebalance.steps.train import TrainResult, train
 from rebalance.storage.atomic import check_outputs, write_bytes
@@ -86,7 +87,7 @@ def run(
     get_learner(model, settings)
     table, positives, negatives = _look(inputs, label, positive, context)
     kept = budget or _default_budget(positives, negatives, context)
-    if key is None and time is None:
+    if key is None and time is None and kept.efficiency is None:
         kept.negatives(positives - round(test * positives), negatives - round(test * negatives))
     # Made beside the target and moved there at the end: a run that fails leaves what was there.
     with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as working:
@@ -243,11 +244,11 @@ def _look(
 def _default_budget(positives: int, negatives: int, context: Context) -> Budget:
     if negatives < DEFAULT_RATIO * positives:
         context.note(
-            "no --rate, --ratio or --rows was given, and there are fewer than "
+            "no budget was given, and there are fewer than "
             f"{DEFAULT_RATIO:g} negatives per positive: all are kept, --rate 1"
         )
         return Budget(rate=1.0)
-    context.note(f"no --rate, --ratio or --rows was given: --ratio {DEFAULT_RATIO:g} it is")
+    context.note(f"no budget was given: --ratio {DEFAULT_RATIO:g} it is")
     return Budget(ratio=DEFAULT_RATIO)
 
 

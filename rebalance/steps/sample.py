@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import offset
-from rebalance.core.design import Budget, Design, Outlook
-from rebalance.core.labels import canonical, choose_label, is_positive
-from rebalance.core.selection import Terms
-from rebalance.errors import ArtifactError, DataError, UsageError
-from rebalance.samplers import Sampler, get_sampler
-from rebalance.steps.artifacts import DESIGN_KEY, Drawn, Pilot, design_sidecar, read_pilot
+from rebalance.core.design import Design, Outlook
+from rebalance.core.efficiency import Chances, Information
+from rebalance.core.labels import choose_label, is_positive
+from rebalance.errors import DataError, UsageError
+from rebalance.steps.artifacts import DESIGN_KEY, Drawn, Pilot
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
-from rebalance.steps.memory import LIGHT, Need, within
+from rebalance.steps.information import features
+from rebalance.steps.ready import Asked, Ready, ready
 from rebalance.steps.selection import Known, Population, Selection
-from rebalance.storage.atomic import check_outputs, write_bytes
-from rebalance.storage.held import HELD_BYTES
-from rebalance.storage.inputs import open_table
-from rebalance.storage.reading import Expected
-from rebalance.storage.tables import Table, located
-from rebalance.storage.text_schema import expect
-from rebalance.storage.writers import holds_metadata, output_format, table_writers
+from rebalance.storage.atomic import write_bytes
+from rebalance.storage.tables import Batch, Table, located
+from rebalance.storage.writers import table_writers
 
-# Retained rows, and the bins of the scores.
-NEED = Need(LIGHT + HELD_BYTES + (16 << 20), outputs=1)
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,78 +45,13 @@ class SampleResult:
     standard_deviation: float
     at_floor: int
     at_one: int
+    score: str
+    planned_efficiency: float | None
+    realised_efficiency: float | None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the user wants of a sample; None stands for what follows from the rest."""
-
-    inputs: Sequence[str]
-    output: str
-    budget: Budget
-    pilot: str | None = None
-    label: str | None = None
-    positive: str | None = None
-    method: str | None = None
-    key: str | None = None
-    floor: float | None = None
-    mix: float | None = None
-    seed: int = 0
-    probabilities: str | None = None
-    design: str | None = None
-    clobber: bool = True
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A request that was checked as far as that goes without reading the table."""
-
-    table: Table
-    pilot: Pilot | None
-    known: Known
-    design_output: str | None
-
-
-def ready(asked: Asked, context: Context) -> Ready:
-    """Check everything that can be checked before the table is read.
-
-    Raises
-    ------
-    UsageError, DataError, ArtifactError : see `sample`.
-    """
-    sources = [*asked.inputs, *([asked.pilot] if asked.pilot else [])]
-    output, design_output = asked.output, asked.design
-    check_outputs([output, asked.probabilities, design_output], sources, clobber=asked.clobber)
-    for name in filter(None, (output, asked.probabilities)):
-        output_format(name)
-    if design_output is None and output != "-" and not holds_metadata(output):
-        design_output = design_sidecar(output)
-        check_outputs([output, design_output], sources, clobber=asked.clobber)
-    read = read_pilot(asked.pilot) if asked.pilot is not None else None
-    sampler = get_sampler(asked.method, read)
-    uniform = sampler.score == "uniform"
-    if uniform and (asked.floor is not None or asked.mix is not None):
-        raise UsageError(
-            "--floor and --mix have no meaning for uniform sampling", remedy="leave them out"
-        )
-    expected = _expected(read, sampler, asked, context)
-    table = within(open_table(asked.inputs, context.reading, expected), context, NEED)
-    table.refuse_own_columns()
-    terms = Terms(asked.budget, asked.floor, asked.mix or 0.0, uniform)
-    return Ready(table, read, _known(table, read, sampler, terms, asked), design_output)
-
-
-def _expected(pilot: Pilot | None, sampler: Sampler, asked: Asked, context: Context) -> Expected:
-    """The types of text columns that the pilot knows: the table need not be read twice."""
-    if pilot is None:
-        return Expected()
-    named = [pilot.label.column, *([asked.key] if asked.key is not None else [])]
-    as_text = output_format(asked.output) in ("csv", "tsv")
-    return expect(pilot.columns, sampler.kinds, named, as_text=as_text, tell=context.note)
 
 
 def sample(asked: Asked, context: Context) -> SampleResult:
@@ -142,16 +72,17 @@ def sample(asked: Asked, context: Context) -> SampleResult:
     with Selection(found.table, known, context, keep_ranks=probabilities is not None) as selection:
         selection.look()
         design = _design(selection.population, known, found.pilot, found.table, context)
-        drawn = Drawn(design, found.pilot if known.sampler.kinds else None)
-        kept = _write(found.table, selection, drawn, output, probabilities)
+        drawn = Drawn(design, found.pilot if known.sampler.kinds or known.joined else None)
+        kept = _write(found, selection, drawn, output, probabilities)
         outlook = selection.population.ranks.outlook(design) if known.sampler.kinds else None
     if found.design_output is not None:
         write_bytes(found.design_output, drawn.to_json().encode())
     elif output == "-":
         context.note("the design was not written: give --design FILE to train on this sample")
     if outlook is None:
-        expected = design.rate * design.negatives
-        outlook = Outlook(expected, expected * (1 - design.rate), 0, 0)
+        rate = float(design.pi_0(np.zeros(1))[0])
+        expected = rate * design.negatives
+        outlook = Outlook(expected, expected * (1 - rate), 0, 0)
     return SampleResult(
         output=output,
         method=design.method,
@@ -161,50 +92,16 @@ def sample(asked: Asked, context: Context) -> SampleResult:
         rate=design.rate,
         c=design.c,
         floor=design.floor,
-        kept_positives=design.positives,
-        kept_negatives=kept - design.positives,
+        kept_positives=kept.positives,
+        kept_negatives=kept.negatives,
         expected_negatives=outlook.expected,
         standard_deviation=float(np.sqrt(outlook.variance)),
         at_floor=outlook.at_floor,
         at_one=outlook.at_one,
+        score=design.score,
+        planned_efficiency=found.planned_efficiency,
+        realised_efficiency=kept.efficiency(asked.correction or "offset"),
     )
-
-
-def _known(
-    table: Table, pilot: Pilot | None, sampler: Sampler, terms: Terms, asked: Asked
-) -> Known:
-    """What is known before the table is read; checks that the columns needed are there."""
-    label, positive, key = asked.label, asked.positive, asked.key
-    if key is not None:
-        table.require(key, "--key")
-    if pilot is None:
-        if label is None:
-            raise UsageError(
-                "the label is not known", remedy="name its column with --label, or give a --pilot"
-            )
-        table.require(label, "--label")
-        wanted = canonical(positive) if positive is not None else None
-        found = Known(label, None, wanted, sampler, terms, asked.seed, key)
-    else:
-        if label is not None and label != pilot.label.column:
-            raise ArtifactError(
-                f"the pilot was made for the label '{pilot.label.column}', not '{label}'",
-                remedy=f"make one with 'rebalance pilot -l {label}'",
-            )
-        if positive is not None and canonical(positive) != pilot.label.positive:
-            raise ArtifactError(
-                f"the pilot's positive value is '{pilot.label.positive}', not '{positive}'",
-                remedy=f"make one with 'rebalance pilot --positive {positive}'",
-            )
-        table.require(pilot.label.column, "the pilot's label")
-        table.require_features(sampler.kinds, "the pilot")
-        known = pilot.label
-        found = Known(known.column, known, known.positive, sampler, terms, asked.seed, key)
-    if key == found.column:
-        raise UsageError(
-            f"'{key}' is the label and --key at once", remedy="name another column with --key"
-        )
-    return found
 
 
 def _design(
@@ -243,8 +140,10 @@ def _design(
         drop=pilot.drop if pilot else (),
         key=known.key or (pilot.key if pilot else None),
         sample_weight=pilot.sample_weight if pilot else None,
-        pilot_digest=pilot.digest if pilot and not terms.uniform else None,
+        pilot_digest=pilot.digest if pilot and (not terms.uniform or known.joined) else None,
         draw_key=known.key,
+        pilot_rate=known.joined.rate if known.joined else None,
+        pilot_draw=known.joined.bound if known.joined else None,
     )
 
 
@@ -267,29 +166,57 @@ def _check_keys(found: Population, known: Known, table: Table, context: Context)
         )
 
 
+class _Kept:
+    """Counts of the rows kept, and what information they have."""
+
+    def __init__(self, pilot: Pilot | None) -> None:
+        self.positives = 0
+        self.negatives = 0
+        self._pilot = pilot
+        self._information: Information | None = None
+
+    def add(self, rows: Batch, y_true: NDArray[np.bool_], chances: Chances, pi: Floats) -> None:
+        """Count rows that are kept; pi is that of the very row."""
+        self.positives += int(y_true.sum())
+        self.negatives += int((~y_true).sum())
+        if self._pilot is None or not len(y_true):
+            return
+        columns = rows.features(self._pilot.kinds)
+        log_odds = self._pilot.log_odds(columns)
+        z = features(self._pilot.encoder, columns, log_odds)
+        self._information = self._information or Information(z.shape[1])
+        self._information.add_kept(z, log_odds, chances, pi)
+
+    def efficiency(self, correction: str) -> float | None:
+        """Of the rows kept, where a pilot tells."""
+        return None if self._information is None else self._information.efficiency(correction)
+
+
 def _write(
-    table: Table, selection: Selection, drawn: Drawn, output: str, probabilities: str | None
-) -> int:
+    found: Ready, selection: Selection, drawn: Drawn, output: str, probabilities: str | None
+) -> _Kept:
     """Keep a candidate when its draw is below its inclusion probability; gives the rows kept."""
-    design = drawn.design
-    total = 0
+    design, kept = drawn.design, _Kept(found.pilot)
     outputs = [output, *([probabilities] if probabilities else [])]
-    with table_writers(outputs, table) as (kept_rows, *others):
+    with table_writers(outputs, found.table) as (kept_rows, *others):
         kept_rows.describe({DESIGN_KEY.decode(): drawn.to_json()})
-        for found in selection.candidates(design):
-            y_true = is_positive(found.rows.column(design.label.column), design.label)
-            pi_0 = design.pi_0(drawn.log_score_of(found.rank))
-            pi = np.where(y_true, 1.0, pi_0)
-            keep = np.flatnonzero(found.draws < pi)
-            shift = offset(pi_0, np.ones(len(pi_0)))
+        for each in selection.candidates(design):
+            y_true = is_positive(each.rows.column(design.label.column), design.label)
+            log_score = drawn.log_score_of(each.rank)
+            pi_1 = design.pi_1(log_score)
+            at = np.flatnonzero(each.draws < np.where(y_true, pi_1, design.own_pi_0(log_score)))
+            y_true, log_score, pi_1 = y_true[at], log_score[at], pi_1[at]
+            pi_0 = design.pi_0(log_score)
+            pi = np.where(y_true, pi_1, pi_0)
             extra = {
-                "rb_row": to_arrow(found.number[keep]),
-                "rb_pi": to_arrow(pi[keep]),
-                "rb_weight": to_arrow(1.0 / pi[keep]),
-                "rb_offset": to_arrow(shift[keep]),
+                "rb_row": to_arrow(each.number[at]),
+                "rb_pi": to_arrow(pi),
+                "rb_weight": to_arrow(1.0 / pi),
+                "rb_offset": to_arrow(offset(pi_0, pi_1)),
             }
-            kept_rows.write(found.rows.take(keep), extra)
-            total += len(keep)
+            rows = each.rows.take(at)
+            kept_rows.write(rows, extra)
+            kept.add(rows, y_true, Chances(pi_0, pi_1), pi)
         for all_rows in others:
             start = 0
             for rank in selection.ranks():
@@ -298,8 +225,8 @@ def _write(
                     "rb_row": to_arrow(np.arange(start, start + len(rank))),
                     "score": to_arrow(np.exp(log_score)),
                     "pi_0": to_arrow(design.pi_0(log_score)),
-                    "pi_1": to_arrow(np.ones(len(rank))),
+                    "pi_1": to_arrow(design.pi_1(log_score)),
                 }
                 all_rows.write(None, every)
                 start += len(rank)
-    return total
+    return kept

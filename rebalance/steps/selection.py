@@ -25,6 +25,7 @@ from rebalance.core.labels import Label, is_positive, label_codes
 from rebalance.core.selection import Bound, Terms, forecast
 from rebalance.core.sketches import KeyCensus
 from rebalance.samplers import Sampler
+from rebalance.steps.artifacts import PilotDraw
 from rebalance.steps.context import Context
 from rebalance.storage.atomic import cannot_write
 from rebalance.storage.held import Held
@@ -38,7 +39,10 @@ _ROW, _DRAW, _RANK = "rb_row", "rb_draw", "rb_rank"
 
 @dataclass(frozen=True)
 class Known:
-    """What is known before the table is read; `label` is known where a pilot is given."""
+    """What is known before the table is read.
+
+    label : known where a pilot is given. joined : the pilot's draw, where its rows are kept, too.
+    """
 
     column: str
     label: Label | None
@@ -47,6 +51,7 @@ class Known:
     terms: Terms
     seed: int
     key: str | None
+    joined: PilotDraw | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -57,7 +62,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows that the final design may keep: as they stand in the table, number, draw and rank."""
+    """Rows that the final design may keep: as they stand in the table, number, draw and rank.
+
+    The draws of a pilot's negatives are 0 where its rows are kept, too.
+    """
 
     rows: Batch
     number: NDArray[np.int64]
@@ -215,6 +223,8 @@ def _score(known: Known, batch: Batch) -> _Scored:
         rank = known.sampler.rank(columns, len(batch))
         surprises = known.sampler.surprises(columns)
         draws, missing = _draws(batch, known)
+        if known.joined is not None:
+            draws = np.where(_in_pilot(batch, known.joined) & (codes != 0), 0.0, draws)
     return _Scored(batch, values, codes, rank, draws, missing, surprises)
 
 
@@ -226,6 +236,12 @@ def _draws(batch: Batch, known: Known) -> tuple[Floats, NDArray[np.int64]]:
     texts, codes = key_texts(batch.column(known.key), known.key)
     of_keys = np.append(key_uniforms(known.seed, Purpose.SAMPLE, texts), 1.0)
     return of_keys[codes], batch.start + np.flatnonzero(codes < 0)
+
+
+def _in_pilot(batch: Batch, draw: PilotDraw) -> NDArray[np.bool_]:
+    """Which rows have a draw for the pilot as low as the negatives that it was fitted on."""
+    found = uniforms(draw.seed, Purpose.PILOT, batch.start, len(batch))
+    return np.asarray(found <= (1.0 if draw.bound is None else draw.bound), dtype=np.bool_)
 
 
 class _Ranks:

@@ -16,7 +16,8 @@ from rebalance.steps.context import Context
 from rebalance.steps.evaluate import evaluate
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import predict
-from rebalance.steps.sample import Asked, sample
+from rebalance.steps.ready import Asked
+from rebalance.steps.sample import sample
 from rebalance.steps.split import split
 from rebalance.steps.train import train
 

@@ -13,7 +13,8 @@ from rebalance.core.design import Budget
 from rebalance.learners.base import Settings
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
-from rebalance.steps.sample import Asked, sample
+from rebalance.steps.ready import Asked
+from rebalance.steps.sample import sample
 from rebalance.steps.train import train
 from tests.conftest import Invoke, Simulated
 

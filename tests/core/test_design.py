@@ -39,6 +39,35 @@ def test_budgets_by_hand() -> None:
     assert Budget(rows=60).negatives(10, 1000) == pytest.approx(50)
 
 
+def test_local_case_control_thins_positives_that_were_expected() -> None:
+    score = np.log(np.array([0.95, 0.6, 0.01]))
+    local = design(score="local-case-control", c=0.5)
+    assert local.pi_1(score).tolist() == pytest.approx([0.1, 0.4, 0.99])
+    assert local.pi_0(score).tolist() == pytest.approx([0.475, 0.3, 0.005])
+    assert local.offset(score).tolist() == pytest.approx(
+        np.log([0.1 / 0.475, 0.4 / 0.3, 0.99 / 0.005])
+    )
+    assert design().pi_1(score).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_with_the_pilots_rows_either_draw_keeps_a_negative() -> None:
+    score = np.log(np.array([0.9, 0.1]))
+    both = design(pilot_rate=0.25, pilot_draw=0.2)
+    assert both.own_pi_0(score).tolist() == pytest.approx([1.0, 0.2])
+    assert both.pi_0(score).tolist() == pytest.approx([1.0, 1 - 0.75 * 0.8])
+
+
+def test_an_older_design_has_no_draw_key_and_no_pilots_rows() -> None:
+    document = json.loads(json.dumps(design(draw_key="id").to_document()))
+    assert Design.from_document(document) == design(draw_key="id")
+    for name in ("draw_key", "pilot_rate", "pilot_draw"):
+        del document[name]
+    assert Design.from_document(document) == design()
+    del document["rate"]
+    with pytest.raises(TypeError):
+        Design.from_document(document)
+
+
 @pytest.mark.parametrize(
     ("budget", "words"),
     [

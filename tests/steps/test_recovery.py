@@ -22,7 +22,8 @@ from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.steps.artifacts import read_model
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
-from rebalance.steps.sample import Asked, sample
+from rebalance.steps.ready import Asked
+from rebalance.steps.sample import sample
 from rebalance.steps.train import train
 from tests.conftest import INTERCEPT, SLOPES, Simulated
 
@@ -30,7 +31,10 @@ Floats = NDArray[np.float64]
 TRUTH = np.array([INTERCEPT, *SLOPES])
 
 
-@pytest.fixture(scope="module", params=["uniform", "nonuniform"])
+@pytest.fixture(
+    scope="module",
+    params=["uniform", "probability", "a-opt", "leverage", "local-case-control", "combined"],
+)
 def method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -47,7 +51,15 @@ def drawn(
     pilot([str(simulated.path)], "y", guide, size=500, context=Context())
     out = folder / "s.parquet"
     budget = Budget(rate=request.param)
-    asked = Asked([str(simulated.path)], str(out), budget, pilot=guide, method=method, seed=2)
+    asked = Asked(
+        [str(simulated.path)],
+        str(out),
+        budget,
+        pilot=guide,
+        score="probability" if method == "combined" else method,
+        combine_pilot=method == "combined",
+        seed=2,
+    )
     sample(asked, Context())
     return out
 

@@ -20,7 +20,8 @@ from rebalance.errors import DataError
 from rebalance.steps.artifacts import read_design, read_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
-from rebalance.steps.sample import Asked, sample
+from rebalance.steps.ready import Asked
+from rebalance.steps.sample import sample
 from rebalance.storage.reading import Reading
 from tests.conftest import simulate
 

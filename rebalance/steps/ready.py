@@ -1,0 +1,208 @@
+"""what is asked of a sample -> the same, checked as far as that goes before the table is read"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rebalance.core.design import LOCAL, UNIFORM, Budget
+from rebalance.core.labels import canonical
+from rebalance.core.selection import Terms
+from rebalance.errors import ArtifactError, UsageError
+from rebalance.samplers import Sampler, get_sampler
+from rebalance.samplers.nonuniform import MATRICES
+from rebalance.steps.artifacts import Pilot, design_sidecar, read_pilot
+from rebalance.steps.context import Context
+from rebalance.steps.information import curve, rate_for
+from rebalance.steps.memory import LIGHT, Need, within
+from rebalance.steps.selection import Known
+from rebalance.storage.atomic import check_outputs
+from rebalance.storage.held import HELD_BYTES
+from rebalance.storage.inputs import open_table
+from rebalance.storage.reading import Expected
+from rebalance.storage.tables import Table
+from rebalance.storage.text_schema import expect
+from rebalance.storage.writers import holds_metadata, output_format
+
+# Retained rows, and the bins of the scores.
+NEED = Need(LIGHT + HELD_BYTES + (16 << 20), outputs=1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user wants of a sample; None stands for what follows from the rest."""
+
+    inputs: Sequence[str]
+    output: str
+    budget: Budget
+    pilot: str | None = None
+    label: str | None = None
+    positive: str | None = None
+    method: str | None = None
+    score: str | None = None
+    correction: str | None = None
+    combine_pilot: bool = False
+    key: str | None = None
+    floor: float | None = None
+    mix: float | None = None
+    seed: int = 0
+    probabilities: str | None = None
+    design: str | None = None
+    clobber: bool = True
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A request that was checked as far as that goes without reading the table."""
+
+    table: Table
+    pilot: Pilot | None
+    known: Known
+    planned_efficiency: float | None
+    design_output: str | None
+
+
+def ready(asked: Asked, context: Context) -> Ready:
+    """Check everything that can be checked before the table is read.
+
+    Raises
+    ------
+    UsageError, DataError, ArtifactError : see `sample`.
+    """
+    sources = [*asked.inputs, *([asked.pilot] if asked.pilot else [])]
+    output, design_output = asked.output, asked.design
+    check_outputs([output, asked.probabilities, design_output], sources, clobber=asked.clobber)
+    for name in filter(None, (output, asked.probabilities)):
+        output_format(name)
+    if design_output is None and output != "-" and not holds_metadata(output):
+        design_output = design_sidecar(output)
+        check_outputs([output, design_output], sources, clobber=asked.clobber)
+    read = read_pilot(asked.pilot) if asked.pilot is not None else None
+    sampler = get_sampler(asked.method, read, asked.score)
+    uniform = sampler.score == UNIFORM
+    if uniform and (asked.floor is not None or asked.mix is not None):
+        raise UsageError(
+            "--floor and --mix have no meaning for uniform sampling", remedy="leave them out"
+        )
+    _check_score(sampler, read, asked, context)
+    budget = _budget(sampler, read, asked)
+    expected = _expected(read, sampler, asked, context)
+    table = within(open_table(asked.inputs, context.reading, expected), context, NEED)
+    table.refuse_own_columns()
+    terms = Terms(budget, asked.floor, asked.mix or 0.0, uniform)
+    known = _known(table, read, sampler, terms, asked)
+    planned = None
+    if read is not None and budget.rate is not None and _is_planned(read, terms, asked):
+        known_curve = curve(read.plan, sampler.score, asked.correction or "offset")
+        planned = known_curve.efficiency(budget.rate)
+    return Ready(table, read, known, planned, design_output)
+
+
+def _is_planned(pilot: Pilot, terms: Terms, asked: Asked) -> bool:
+    """Whether the pilot's plan is one for this sample."""
+    usual = asked.floor is None and terms.mix == 0.0 and not asked.combine_pilot
+    return usual and bool(pilot.plan)
+
+
+def _check_score(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Context) -> None:
+    """Refuse what does not go together, and say what a score means for this pilot."""
+    if sampler.score == LOCAL and asked.budget.rows is not None:
+        raise UsageError(
+            "--rows has no meaning for local-case-control, which thins the positives, too",
+            remedy="give --rate or --ratio: they count negatives",
+        )
+    if sampler.score in MATRICES and pilot is not None and pilot.encoder is None:
+        context.note(
+            f"of a {pilot.learner} pilot, '{sampler.score}' sees z = (1, log odds): what a model "
+            "needs that corrects the pilot"
+        )
+    if not asked.combine_pilot:
+        return
+    if pilot is None or pilot.encoder is None or pilot.draw.bound is None:
+        raise UsageError(
+            "--combine-pilot needs a logistic pilot of this version, and there is "
+            + (f"a {pilot.learner} one" if pilot else "none"),
+            remedy="make one with 'rebalance pilot', or leave --combine-pilot out",
+        )
+    if sampler.score == LOCAL or asked.key is not None:
+        raise UsageError(
+            "--combine-pilot goes neither with local-case-control nor with --key",
+            remedy="leave one of them out",
+        )
+
+
+def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked) -> Budget:
+    """The budget; an efficiency becomes the rate that the pilot's plan gives for it."""
+    efficiency = asked.budget.efficiency
+    if efficiency is None:
+        if asked.correction is not None:
+            raise UsageError(
+                "--correction says for which estimate an --efficiency is planned, and none is "
+                "asked for",
+                remedy="give it to 'rebalance train'",
+            )
+        return asked.budget
+    if pilot is None:
+        raise UsageError(
+            "--efficiency needs a pilot, which knows how much information samples keep",
+            remedy="make one with 'rebalance pilot' and give it with --pilot",
+        )
+    if asked.floor is not None or asked.mix is not None:
+        raise UsageError(
+            "an --efficiency is planned for the usual --floor and --mix", remedy="leave them out"
+        )
+    correction = asked.correction or "offset"
+    return asked.budget.at_rate(rate_for(pilot.plan, sampler.score, correction, efficiency))
+
+
+def _expected(pilot: Pilot | None, sampler: Sampler, asked: Asked, context: Context) -> Expected:
+    """The types of text columns that the pilot knows: the table need not be read twice."""
+    if pilot is None:
+        return Expected()
+    named = [pilot.label.column, *([asked.key] if asked.key is not None else [])]
+    as_text = output_format(asked.output) in ("csv", "tsv")
+    return expect(pilot.columns, sampler.kinds, named, as_text=as_text, tell=context.note)
+
+
+def _known(
+    table: Table, pilot: Pilot | None, sampler: Sampler, terms: Terms, asked: Asked
+) -> Known:
+    """What is known before the table is read; checks that the columns needed are there."""
+    label, positive, key = asked.label, asked.positive, asked.key
+    if key is not None:
+        table.require(key, "--key")
+    if pilot is None:
+        if label is None:
+            raise UsageError(
+                "the label is not known", remedy="name its column with --label, or give a --pilot"
+            )
+        table.require(label, "--label")
+        wanted = canonical(positive) if positive is not None else None
+        found = Known(label, None, wanted, sampler, terms, asked.seed, key)
+    else:
+        if label is not None and label != pilot.label.column:
+            raise ArtifactError(
+                f"the pilot was made for the label '{pilot.label.column}', not '{label}'",
+                remedy=f"make one with 'rebalance pilot -l {label}'",
+            )
+        if positive is not None and canonical(positive) != pilot.label.positive:
+            raise ArtifactError(
+                f"the pilot's positive value is '{pilot.label.positive}', not '{positive}'",
+                remedy=f"make one with 'rebalance pilot --positive {positive}'",
+            )
+        table.require(pilot.label.column, "the pilot's label")
+        table.require_features(sampler.kinds, "the pilot")
+        known = pilot.label
+        joined = pilot.draw if asked.combine_pilot else None
+        found = Known(known.column, known, known.positive, sampler, terms, asked.seed, key, joined)
+        if joined is not None and joined.made_from != table.digest:
+            raise ArtifactError(
+                "the pilot was made from another table, so its rows are not in this one",
+                where=table.place,
+                remedy="give the table that the pilot was made from, or leave --combine-pilot out",
+            )
+    if key == found.column:
+        raise UsageError(
+            f"'{key}' is the label and --key at once", remedy="name another column with --key"
+        )
+    return found

@@ -1,0 +1,226 @@
+"""`sample --score`, `--efficiency`, `--combine-pilot`: what is kept, and with which chance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+from rebalance.core.draws import Purpose, uniforms
+from tests.conftest import Invoke, Simulated
+
+Floats = NDArray[np.float64]
+
+
+@pytest.fixture
+def guide(simulated: Simulated, tmp_path: Path, done: Invoke) -> Path:
+    out = tmp_path / "p.rbl"
+    done(["pilot", simulated.path, "-l", "y", "--size", 800, "-o", out, "-q"])
+    return out
+
+
+def draw(done: Invoke, source: object, guide: object, out: Path, *more: object) -> pa.Table:
+    done(["sample", source, "--pilot", guide, "-o", out, "-q", *more])
+    return pq.read_table(out)
+
+
+@pytest.mark.parametrize(("score", "power"), [("l-opt", 0.0), ("a-opt", -1.0), ("leverage", -0.5)])
+def test_chances_are_proportional_to_the_score(
+    simulated: Simulated, guide: Path, tmp_path: Path, done: Invoke, score: str, power: float
+) -> None:
+    every = tmp_path / "every.parquet"
+    arguments = ["--score", score, "--rate", 0.05, "--probabilities", every]
+    sampled = draw(done, simulated.path, guide, tmp_path / "s.parquet", *arguments)
+    # By hand: the pilot's own probability, z standardised as by its draw, and M of its positives.
+    plain = tmp_path / "plain.parquet"
+    done(["sample", simulated.path, "--pilot", guide, "--rate", 0.05, "-q",
+          "--probabilities", plain, "-o", tmp_path / "x.parquet"])  # fmt: skip
+    prob = pq.read_table(plain)["score"].to_numpy()
+    x = np.column_stack([simulated.table[f"x{at}"].to_numpy() for at in (1, 2, 3)])
+    y_true = simulated.table["y"].to_numpy() == 1
+    u = uniforms(0, Purpose.PILOT, 0, len(x))
+    drawn = np.zeros(len(x), dtype=bool)
+    for rows in (np.flatnonzero(y_true), np.flatnonzero(~y_true)):
+        drawn[rows[np.argsort(u[rows])[:800]]] = True
+    z = np.column_stack([np.ones(len(x)), (x - x[drawn].mean(axis=0)) / x[drawn].std(axis=0)])
+    outer = z[drawn & y_true].T @ z[drawn & y_true]
+    outer += 1e-6 * np.trace(outer) / 4 * np.eye(4)
+    values, vectors = np.linalg.eigh(outer)
+    length = np.linalg.norm(z @ (vectors * values**power), axis=1)
+    found = pq.read_table(every)
+    assert np.log(found["score"].to_numpy()) == pytest.approx(np.log(prob * length), abs=1e-9)
+    pi_0 = found["pi_0"].to_numpy()
+    assert pi_0[~y_true].sum() == pytest.approx(0.05 * (~y_true).sum(), rel=1e-4)
+    assert found["pi_1"].to_numpy().tolist() == [1.0] * len(x)
+    rows = sampled["rb_row"].to_numpy()
+    u = uniforms(0, Purpose.SAMPLE, 0, len(x))
+    assert rows.tolist() == np.flatnonzero(y_true | (u < pi_0)).tolist()
+    assert sampled["rb_offset"].to_numpy() == pytest.approx(-np.log(pi_0[rows]))
+
+
+def test_local_case_control_thins_both_classes(
+    simulated: Simulated, guide: Path, tmp_path: Path, done: Invoke
+) -> None:
+    every = tmp_path / "every.parquet"
+    arguments = ["--score", "local-case-control", "--rate", 0.3, "--probabilities", every]
+    sampled = draw(done, simulated.path, guide, tmp_path / "s.parquet", *arguments)
+    found = pq.read_table(every)
+    prob, pi_0, pi_1 = (found[name].to_numpy() for name in ("score", "pi_0", "pi_1"))
+    assert pi_1 == pytest.approx(np.clip(1 - prob, 0.1, 1))
+    y_true = simulated.table["y"].to_numpy() == 1
+    pi = np.where(y_true, pi_1, pi_0)
+    u = uniforms(0, Purpose.SAMPLE, 0, len(pi))
+    rows = sampled["rb_row"].to_numpy()
+    assert rows.tolist() == np.flatnonzero(u < pi).tolist()
+    assert 0 < (sampled["y"].to_numpy() == 1).sum() < y_true.sum()
+    assert sampled["rb_pi"].to_numpy() == pytest.approx(pi[rows])
+    assert sampled["rb_offset"].to_numpy() == pytest.approx(np.log(pi_1 / pi_0)[rows])
+
+
+def test_leverage_keeps_the_same_rows_when_a_feature_changes_its_units(
+    simulated: Simulated, guide: Path, tmp_path: Path, done: Invoke
+) -> None:
+    arguments = ["--score", "leverage", "--rate", 0.05]
+    first = draw(done, simulated.path, guide, tmp_path / "s.parquet", *arguments)
+    # A power of two: the product is exact, so that only the score's own sums may round otherwise.
+    scaled = simulated.table.set_column(
+        1, "x2", pa.array(1024 * simulated.table["x2"].to_numpy() - 0.0)
+    )
+    pq.write_table(scaled, tmp_path / "scaled.parquet")
+    other = tmp_path / "other.rbl"
+    done(["pilot", tmp_path / "scaled.parquet", "-l", "y", "--size", 800, "-o", other, "-q"])
+    again = draw(done, tmp_path / "scaled.parquet", other, tmp_path / "t.parquet", *arguments)
+    assert first["rb_row"].equals(again["rb_row"])
+    assert first["rb_pi"].to_numpy() == pytest.approx(again["rb_pi"].to_numpy(), rel=1e-9)
+
+
+@pytest.mark.parametrize("score", ["l-opt", "a-opt", "leverage", "local-case-control"])
+def test_batches_and_threads_change_nothing(
+    mixed: Path, tmp_path: Path, done: Invoke, score: str
+) -> None:
+    guide = tmp_path / "p.rbl"
+    done(["pilot", mixed, "-l", "fraud", "--drop", "id", "--size", 200, "-o", guide, "-q"])
+    arguments = ["--score", score, "--rate", 0.2]
+    whole = draw(done, mixed, guide, tmp_path / "a.parquet", *arguments)
+    cut = draw(done, mixed, guide, tmp_path / "b.parquet", *arguments,
+               "--batch-rows", 777, "--threads", 1)  # fmt: skip
+    assert whole.equals(cut)
+
+
+@pytest.mark.parametrize("score", ["probability", "leverage", "uniform"])
+def test_an_efficiency_is_planned_and_realised(
+    simulated: Simulated, guide: Path, tmp_path: Path, done: Invoke, score: str
+) -> None:
+    out = tmp_path / "s.parquet"
+    shown = done(["sample", simulated.path, "--pilot", guide, "--efficiency", 0.8,
+                  "--score", score, "-o", out, "--json"])  # fmt: skip
+    document = json.loads(shown.stdout)
+    assert document["planned_efficiency"] == pytest.approx(0.8)
+    assert document["realised_efficiency"] == pytest.approx(0.8, rel=0.1)
+    # By hand, from the true log odds: the information of the rows that were kept.
+    kept = pq.read_table(out)
+    rows = kept["rb_row"].to_numpy()
+    z = np.column_stack(
+        [np.ones(len(simulated.table)), *(simulated.table[f"x{at}"] for at in (1, 2, 3))]
+    )
+    whole = information(z, simulated.log_odds)
+    offset = kept["rb_offset"].to_numpy()
+    realised = 4 / np.trace(
+        whole @ np.linalg.inv(information(z[rows], simulated.log_odds[rows] + offset))
+    )
+    assert realised == pytest.approx(0.8, rel=0.1)
+
+
+def information(z: Floats, log_odds: Floats) -> Floats:
+    prob = 1 / (1 + np.exp(-log_odds))
+    return (z * (prob * (1 - prob))[:, None]).T @ z
+
+
+def test_the_pilots_negatives_are_kept_and_their_chances_joined(
+    simulated: Simulated, guide: Path, tmp_path: Path, done: Invoke
+) -> None:
+    out = tmp_path / "s.parquet"
+    alone = draw(done, simulated.path, guide, tmp_path / "alone.parquet", "--rate", 0.05)
+    pooled = draw(done, simulated.path, guide, out, "--rate", 0.05, "--combine-pilot")
+    y_true = simulated.table["y"].to_numpy() == 1
+    negatives = np.flatnonzero(~y_true)
+    u = uniforms(0, Purpose.PILOT, 0, len(y_true))
+    of_pilot = negatives[np.argsort(u[negatives])[:800]]
+    both = set(alone["rb_row"].to_pylist()) | set(of_pilot.tolist())
+    assert pooled["rb_row"].to_pylist() == sorted(both)
+    joined = dict(zip(pooled["rb_row"].to_pylist(), pooled["rb_offset"].to_pylist(), strict=True))
+    q = 800 / len(negatives)
+    for row, offset in zip(
+        alone["rb_row"].to_pylist(), alone["rb_offset"].to_pylist(), strict=True
+    ):
+        pi = np.exp(-offset)
+        assert joined[row] == pytest.approx(-np.log(1 - (1 - q) * (1 - pi)))
+    # train recomputes the offsets from the design, so it would refuse other ones.
+    done(["train", out, "--model", "logistic", "-o", tmp_path / "m.rbl", "-q"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--efficiency", 0.01], 2, "ask for"),
+        (["--efficiency", 0.999, "--score", "local-case-control"], 2, "cannot be planned"),
+        (["--efficiency", 1.5], 2, "1.5"),
+        (["--efficiency", 0.5, "--rate", 0.1], 2, "contradict"),
+        (["--efficiency", 0.5, "--floor", 0.001], 2, "leave them out"),
+        (["--rate", 0.1, "--correction", "weight"], 2, "rebalance train"),
+        (["--rows", 5000, "--score", "local-case-control"], 2, "--rate or --ratio"),
+        (["--rate", 0.1, "--score", "a-opt", "--method", "uniform"], 2, "contradict"),
+        (["--rate", 0.1, "--score", "uniform", "--method", "nonuniform"], 2, "contradict"),
+        (["--rate", 0.1, "--score", "best"], 2, "best"),
+        (["--rate", 0.1, "--combine-pilot", "--key", "x1"], 2, "leave one"),
+        (["--rate", 0.1, "--combine-pilot", "--score", "local-case-control"], 2, "leave one"),
+    ],
+)
+def test_what_is_refused(
+    simulated: Simulated, guide: Path, tmp_path: Path, rebalance: Invoke,
+    arguments: list[object], code: int, words: str,
+) -> None:  # fmt: skip
+    out = tmp_path / "s.parquet"
+    refused = rebalance(["sample", simulated.path, "--pilot", guide, *arguments, "-o", out])
+    assert refused.exit_code == code
+    assert words in refused.stderr
+    assert not out.exists()
+
+
+def test_a_gbm_pilot_has_no_features_of_its_own(
+    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    guide, out = tmp_path / "g.rbl", tmp_path / "s.parquet"
+    done(["pilot", simulated.path, "-l", "y", "--model", "gbm", "--size", 500, "-o", guide, "-q"])
+    base = ["sample", simulated.path, "--pilot", guide, "--rate", 0.05, "-o", out]
+    assert "z = (1, log odds)" in done([*base, "--score", "a-opt"]).stderr
+    assert rebalance([*base, "--combine-pilot"]).exit_code == 2
+    done(["train", out, "--model", "logistic", "-o", tmp_path / "m.rbl", "-q"])
+
+
+def test_the_pilots_rows_must_be_in_the_table(
+    simulated: Simulated, guide: Path, tmp_path: Path, rebalance: Invoke
+) -> None:
+    pq.write_table(simulated.table.slice(0, 50_000), tmp_path / "part.parquet")
+    arguments = ["--pilot", guide, "--rate", 0.05, "--combine-pilot", "-o", tmp_path / "s.parquet"]
+    refused = rebalance(["sample", tmp_path / "part.parquet", *arguments])
+    assert refused.exit_code == 4
+    assert "another table" in refused.stderr
+
+
+def test_a_pilots_plan_is_printed_stored_and_drawn(
+    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    out, picture = tmp_path / "p.rbl", tmp_path / "plan.svg"
+    shown = done(["pilot", simulated.path, "-l", "y", "--size", 300, "-o", out, "--plan", picture])
+    assert "efficiency of a sample" in shown.stderr
+    assert "100.0%" in shown.stderr
+    assert picture.read_text().startswith("<?xml")
+    wrong = rebalance(["pilot", simulated.path, "-l", "y", "-o", out, "--plan", "plan.xyz"])
+    assert wrong.exit_code == 2
+    assert ".png, .svg, .pdf" in wrong.stderr

@@ -1,0 +1,56 @@
+"""The plan: what the pilot says of samples before they are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rebalance.errors import ArtifactError, UsageError
+from rebalance.steps.information import RATES, Stand, curve, efficiency_curves, rate_for
+
+
+@pytest.fixture(scope="module")
+def plan() -> dict[str, object]:
+    """Of 2,000 rows that stand for 20,100: every positive and a twentieth of the negatives."""
+    generator = np.random.default_rng(0)
+    z = np.column_stack([np.ones(2000), generator.normal(size=(2000, 2))])
+    log_odds = z @ np.array([-4.0, 1.0, 0.5])
+    y_true = np.arange(2000) < 1000
+    weight = np.where(y_true, 0.1, 20.0)
+    return efficiency_curves(Stand(z, log_odds, y_true, weight), z[:1000].T @ z[:1000])
+
+
+def test_efficiency_rises_with_the_rate_to_one(plan: dict[str, object]) -> None:
+    for correction in ("offset", "weight"):
+        for score in ("uniform", "probability", "l-opt", "a-opt", "leverage"):
+            found = curve(plan, score, correction).efficiencies
+            assert list(found) == sorted(found)
+            assert found[-1] == pytest.approx(1, abs=1e-6)
+        # Some positives are let go at every rate.
+        assert curve(plan, "local-case-control", correction).efficiencies[-1] < 1
+
+
+def test_uniform_sampling_with_the_offset_by_hand(plan: dict[str, object]) -> None:
+    generator = np.random.default_rng(0)
+    z = np.column_stack([np.ones(2000), generator.normal(size=(2000, 2))])
+    prob = 1 / (1 + np.exp(-(z @ np.array([-4.0, 1.0, 0.5]))))
+    weight = np.where(np.arange(2000) < 1000, 0.1, 20.0)
+    whole = (z * (weight * prob * (1 - prob))[:, None]).T @ z
+    kept = (z * (weight * prob * (1 - prob) * 0.1 / (prob + 0.1 * (1 - prob)))[:, None]).T @ z
+    expected = 3 / np.trace(whole @ np.linalg.inv(kept))
+    found = curve(plan, "uniform", "offset").efficiencies[RATES.index(0.1)]
+    assert found == pytest.approx(expected)
+
+
+def test_the_rate_for_an_efficiency_is_read_off_the_curve(plan: dict[str, object]) -> None:
+    known = curve(plan, "probability", "offset")
+    for at in (3, 10):
+        asked = known.efficiencies[at]
+        assert rate_for(plan, "probability", "offset", asked) == pytest.approx(RATES[at])
+    with pytest.raises(UsageError, match=r"ask for 0\.\d+ \(--rate 0.001\) to 1.000"):
+        rate_for(plan, "probability", "offset", 0.001)
+
+
+def test_a_pilot_without_a_plan_is_named() -> None:
+    with pytest.raises(ArtifactError, match="make it again"):
+        rate_for({}, "probability", "offset", 0.5)
