@@ -15,6 +15,8 @@ def main() -> None:
     # once more at the end, takes a tenth of a second.
     gc.set_threshold(100_000, 50, 100)
     atexit.register(gc.freeze)
+    # What is multiplied here is small, and threads that wait for such work keep cores busy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rebalance.cli.main import cli
 
     if sys.stdout is None:  # closed by the shell: there is nobody to print to
