@@ -1,0 +1,48 @@
+"""Columns of which one is a linear combination of others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# Of a standardised column's variance, what the others leave unexplained; rounding leaves 1e-15.
+UNEXPLAINED = 1e-10
+_COUNTS = 1e-6
+
+
+def dependent(z: Floats) -> list[int]:
+    """The first set of columns that are linearly dependent, given an intercept; [] if none are.
+
+    Parameters
+    ----------
+    z : shape (n, d).
+
+    >>> x = np.array([[0.0, 1, 5], [1, 3, 5], [2, 2, 7], [4, 0, 5]])
+    >>> dependent(x)
+    []
+    >>> dependent(np.column_stack([x, 3 * x[:, 0] - x[:, 2] + 1]))
+    [0, 2, 3]
+    """
+    centred = z - z.mean(axis=0)
+    size = np.sqrt((centred * centred).sum(axis=0))
+    largest = np.sqrt(len(z)) * np.abs(z).max(axis=0)
+    flat = np.flatnonzero(size <= 1e-12 * largest)
+    if len(flat):
+        return [int(flat[0])]
+    standard = centred / size
+    correlation = standard.T @ standard
+
+    def determined(count: int) -> bool:
+        return bool(np.linalg.eigvalsh(correlation[:count, :count])[0] > UNEXPLAINED)
+
+    if determined(len(correlation)):
+        return []
+    # The first column that those before it explain, so that what is named is as short as can be.
+    low, high = 1, len(correlation)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if determined(middle) else (low, middle)
+    share = np.linalg.solve(correlation[:low, :low], correlation[:low, low])
+    return [*np.flatnonzero(np.abs(share) > _COUNTS).tolist(), low]
