@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.encoding import Encoder, learn_encoder
-from rebalance.core.inference import covariance, estimates
+from rebalance.core.inference import covariance, estimates, shrinkage
 from rebalance.core.kinds import Kind
 from rebalance.core.linear import LinearScore
 from rebalance.errors import FitError
@@ -156,22 +156,23 @@ class Logistic:
 def _estimates(
     problem: Problem, best: Maximum, penalty: Penalty, encoder: Encoder, *, sandwich: bool
 ) -> dict[str, Any]:
-    """Coefficients with intervals; after an l1 penalty, which selects, none are valid."""
-    kind = "none" if penalty.l1 else "sandwich" if sandwich else "model"
-    variance = None
-    if not penalty.l1:
-        try:
-            variance = covariance(
-                problem.z,
-                problem.y_true,
-                problem.eta(best.coefficients),
-                problem.weight,
-                penalty.diagonal(len(best.coefficients)),
-                sandwich=sandwich,
-            )
-        except np.linalg.LinAlgError as exc:
-            raise FitError(
-                "the coefficients have no standard errors: on one there is no information",
-                remedy="give a penalty, for example --l2 0.01",
-            ) from exc
-    return estimates(problem.names, best.coefficients, variance, encoder.terms, kind)
+    """Coefficients with intervals; after an l1 penalty, which selects, none are valid.
+
+    `largest_shrinkage` is the furthest that l2 draws one towards 0, in its standard errors.
+    """
+    at = best.coefficients
+    if penalty.l1:
+        return estimates(problem.names, at, None, encoder.terms, "none")
+    rows = problem.z, problem.eta(at), problem.weight
+    ridge = penalty.diagonal(len(at))
+    try:
+        variance = covariance(rows[0], problem.y_true, *rows[1:], ridge, sandwich=sandwich)
+        drawn = np.abs(shrinkage(*rows, ridge, at)) / np.sqrt(np.diag(variance))
+    except np.linalg.LinAlgError as exc:
+        raise FitError(
+            "the coefficients have no standard errors: on one there is no information",
+            remedy="give a penalty, for example --l2 0.01",
+        ) from exc
+    kind = "sandwich" if sandwich else "model"
+    found = estimates(problem.names, at, variance, encoder.terms, kind)
+    return found | {"largest_shrinkage": float(drawn.max())}

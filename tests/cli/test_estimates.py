@@ -134,6 +134,15 @@ def test_after_a_lasso_no_interval_is_shown_and_that_is_said(
     assert "slopes not zero" in shown.stderr
 
 
+def test_intervals_around_shrunken_coefficients_are_not_passed_off(
+    drawn: Path, done: Invoke
+) -> None:
+    assert trained(done, drawn)["notes"] == []
+    document = trained(done, drawn, "--l2", 100)
+    assert document["estimates"]["largest_shrinkage"] > 0.5
+    assert any("towards 0" in note for note in document["notes"])
+
+
 def test_a_gbm_has_none(drawn: Path, tmp_path: Path, done: Invoke) -> None:
     arguments = ["train", drawn, "-o", tmp_path / "m.rbl", "--rounds", 3, "--json"]
     document = json.loads(done(arguments).stdout)

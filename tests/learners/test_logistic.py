@@ -155,6 +155,24 @@ def test_robust_is_the_sandwich_with_or_without_weights_of_one() -> None:
     assert fits[0].members() == fits[1].members()
 
 
+def test_how_far_a_ridge_draws_coefficients_is_told() -> None:
+    x, y, offset = drawn(15)
+    free, held = (
+        get_learner("logistic").fit(rows(x, y, offset), Settings(l2=l2, estimates=True))
+        for l2 in (0.0, 2.0)
+    )
+    assert isinstance(free, LinearModel)
+    assert isinstance(held, LinearModel)
+    assert free.estimates is not None
+    assert held.estimates is not None
+    assert free.estimates["largest_shrinkage"] == 0
+    errors = [row["standardised"]["standard_error"] for row in held.estimates["coefficients"]]
+    found = np.append(free.intercept, free.slopes) - np.append(held.intercept, held.slopes)
+    # To first order in a penalty that is 1% of the information.
+    drawn_by = np.abs(found / errors).max()
+    assert held.estimates["largest_shrinkage"] == pytest.approx(drawn_by, rel=0.05)
+
+
 @pytest.mark.parametrize(("l1", "l2"), [(3.0, 0.0), (20.0, 5.0), (60.0, 0.0)])
 def test_lasso_and_elastic_net_are_scipys(l1: float, l2: float) -> None:
     x, y, offset = drawn(9)
