@@ -10,6 +10,7 @@ Floats = NDArray[np.float64]
 # Of a standardised column's variance, what the others leave unexplained; rounding leaves 1e-15.
 UNEXPLAINED = 1e-10
 _COUNTS = 1e-6
+_BLOCK = 16_384
 
 
 def dependent(z: Floats) -> list[int]:
@@ -25,14 +26,19 @@ def dependent(z: Floats) -> list[int]:
     >>> dependent(np.column_stack([x, 3 * x[:, 0] - x[:, 2] + 1]))
     [0, 2, 3]
     """
-    centred = z - z.mean(axis=0)
-    size = np.sqrt((centred * centred).sum(axis=0))
-    largest = np.sqrt(len(z)) * np.abs(z).max(axis=0)
-    flat = np.flatnonzero(size <= 1e-12 * largest)
+    mean = z.mean(axis=0)
+    products = np.zeros((z.shape[1], z.shape[1]))
+    largest = np.zeros(z.shape[1])
+    for start in range(0, len(z), _BLOCK):
+        part = z[start : start + _BLOCK]
+        np.maximum(largest, np.abs(part).max(axis=0), out=largest)
+        part = part - mean
+        products += part.T @ part
+    size = np.sqrt(np.diag(products))
+    flat = np.flatnonzero(size <= 1e-12 * np.sqrt(len(z)) * largest)
     if len(flat):
         return [int(flat[0])]
-    standard = centred / size
-    correlation = standard.T @ standard
+    correlation = products / np.outer(size, size)
 
     def determined(count: int) -> bool:
         return bool(np.linalg.eigvalsh(correlation[:count, :count])[0] > UNEXPLAINED)

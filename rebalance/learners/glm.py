@@ -208,10 +208,11 @@ def maximise(problem: Problem, penalty: Penalty, start: Floats | None = None) ->
 
 def _check_columns(problem: Problem) -> None:
     """Without a penalty, columns that say the same thing have no single best coefficients."""
-    same = dependent(problem.z[problem.weight > 0, 1:])
+    counted = problem.weight > 0
+    same = dependent((problem.z if counted.all() else problem.z[counted])[:, 1:])
     if not same:
         return
-    rows, count = int((problem.weight > 0).sum()), len(problem.names)
+    rows, count = int(counted.sum()), len(problem.names)
     named = ", ".join(f"'{problem.names[1 + at]}'" for at in same[:NAMED])
     more = f" and {len(same) - NAMED} more" if len(same) > NAMED else ""
     what = f"the columns {named}{more} are collinear" if same[1:] else f"{named} does not vary"
