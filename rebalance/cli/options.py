@@ -214,11 +214,24 @@ def learner(command: F) -> F:
             help="gbm: number of rounds.  [default: found on held-out rows]",
         ),
         click.option(
+            "--cross-validate",
+            type=click.Choice(["l2", "l1", "elastic"]),
+            help="logistic: choose this penalty by the log loss of five held-out folds, on the "
+            "population's scale; elastic is l1 and l2 in equal parts.",
+        ),
+        click.option(
+            "--l1",
+            type=Number(0),
+            metavar="X",
+            help="logistic: penalty X per absolute slope of a standardised feature (lasso; with "
+            "--l2 elastic net).  [default: 0]",
+        ),
+        click.option(
             "--l2",
             type=Number(0),
             metavar="X",
             help="logistic: penalty X/2 per squared slope of a standardised feature.  "
-            "[default: 0.01]",
+            "[default: 0.01, or 0 with --l1]",
         ),
         click.option(
             "--model",

@@ -18,6 +18,12 @@ from rebalance.cli.output import Console, facts
     help="How sampling is undone: an offset in the fit, weights 1/pi, or after a plain fit.  "
     "[default: offset]",
 )
+@click.option(
+    "--robust",
+    is_flag=True,
+    help="logistic: standard errors that stay right where the model is wrong (sandwich); with "
+    "weights they always are.",
+)
 @click.option("--natural", is_flag=True, help="The table is the population itself, no sample.")
 @click.option("-l", "--label", metavar="COLUMN", help="The label's column, with --natural.")
 @options.positive
@@ -32,11 +38,14 @@ def train(
     inputs: tuple[str, ...],
     output: str,
     model: str,
+    l1: float | None,
     l2: float | None,
+    cross_validate: str | None,
     rounds: int | None,
     learning_rate: float | None,
     leaves: int | None,
     correction: str | None,
+    robust: bool,
     natural: bool,
     label: str | None,
     positive: str | None,
@@ -51,7 +60,8 @@ def train(
     """Fit a model whose probabilities are the population's.
 
     INPUT is a sample, which knows its label and how it was drawn; it is read into memory. A gbm
-    finds its number of rounds on a held-out fifth of the rows, then is fitted to all of them.
+    finds its number of rounds on a held-out fifth of the rows, then is fitted to all of them. A
+    logistic model's coefficients are shown in the features' own units, with 95% intervals.
     """
     from rebalance.learners.base import Settings
     from rebalance.steps.train import train as step
@@ -68,7 +78,17 @@ def train(
         drop=drop,
         key=key,
         sample_weight=sample_weight,
-        settings=Settings(l2, rounds, learning_rate, leaves, seed, console.threads),
+        settings=Settings(
+            l2,
+            rounds,
+            learning_rate,
+            leaves,
+            seed,
+            console.threads,
+            l1=l1,
+            cross_validate=cross_validate,
+            robust=robust or None,
+        ),
         clobber=not no_clobber,
         context=console,
     )
@@ -82,4 +102,9 @@ def train(
         for name, value in result.summary.items()
         if name != "learner"
     }
-    console.show("train", result.document(), facts(f"{model} model: {output}", shown))
+    parts = [facts(f"{model} model: {output}", shown)]
+    if result.estimates is not None and not console.quiet:
+        from rebalance.cli.coefficients import coefficient_table
+
+        parts.append(coefficient_table(result.estimates))
+    console.show("train", result.document(), *parts)

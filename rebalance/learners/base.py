@@ -26,6 +26,9 @@ class TrainingRows:
         prediction.
     sample_weight : shape (n,), or None for 1 each.
     draws : shape (n,), in [0, 1), for whatever part of the rows the learner holds out.
+    population_weight : shape (n,), how many rows of the population each one stands for, the user's
+        weight included: what held-out rows count. None where that is `sample_weight`.
+    shift : shape (n,), what is taken off the fitted log odds at prediction ("post-hoc"), or None.
     """
 
     columns: Mapping[str, pa.Array]
@@ -35,6 +38,8 @@ class TrainingRows:
     baseline: Floats
     sample_weight: Floats | None
     draws: Floats
+    population_weight: Floats | None = None
+    shift: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.y_true)
@@ -48,14 +53,24 @@ class TrainingRows:
             self.y_true[mask],
             self.offset[mask],
             self.baseline[mask],
-            None if self.sample_weight is None else self.sample_weight[mask],
+            _part(self.sample_weight, mask),
             self.draws[mask],
+            _part(self.population_weight, mask),
+            _part(self.shift, mask),
         )
+
+
+def _part(values: Floats | None, mask: NDArray[np.bool_]) -> Floats | None:
+    return None if values is None else values[mask]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user may set of a learner; None stands for the learner's own choice."""
+    """What the user may set of a learner; None stands for the learner's own choice.
+
+    `estimates` asks for standard errors of coefficients, `robust` for those of the sandwich even
+    where the model's own would do; `cross_validate` names the kind of penalty to choose.
+    """
 
     l2: float | None = None
     rounds: int | None = None
@@ -63,6 +78,10 @@ class Settings:
     leaves: int | None = None
     seed: int = 0
     threads: int | None = None
+    l1: float | None = None
+    cross_validate: str | None = None
+    robust: bool | None = None
+    estimates: bool = False
 
 
 class Fitted(Protocol):

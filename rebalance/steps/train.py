@@ -24,6 +24,7 @@ from rebalance.steps.artifacts import (
     read_design_file,
 )
 from rebalance.steps.context import Context
+from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import (
     check_total,
     choose_features,
@@ -37,6 +38,7 @@ from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
 _SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
+GIVEN = ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves")
 OFFSET_TOLERANCE = 1e-3
 MAY_DIFFER = 0.05
 
@@ -53,6 +55,8 @@ class TrainResult:
     negatives: int
     features: int
     summary: Mapping[str, Any]
+    estimates: Mapping[str, Any] | None = None
+    cross_validation: Mapping[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -133,7 +137,8 @@ def train(
     check_outputs([output], sources, clobber=clobber)
     learner = get_learner(model, settings)
     # Every value as it was read, as a number, and in what a learner makes of it.
-    table = open_within(inputs, context, Need(HEAVY, per_value=3.0, per_row=48.0))
+    per_value = 3.0 if settings.cross_validate is None else 5.0
+    table = open_within(inputs, context, Need(HEAVY, per_value=per_value, per_row=48.0))
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
@@ -142,7 +147,7 @@ def train(
     start = _start(loaded, task, learner.starts_from_baseline, context)
     rows = _training_rows(loaded, task, kinds, start, settings.seed)
     with located(table.place):
-        fitted = learner.fit(rows, settings)
+        fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
     trained = Model(
         label=loaded.label,
@@ -176,6 +181,7 @@ def train(
         negatives=len(rows) - positives,
         features=len(fitted.kinds),
         summary=fitted.summary(),
+        **tell_estimates(fitted, trained.scale, min(positives, len(rows) - positives), context),
     )
 
 
@@ -355,7 +361,7 @@ def _start(loaded: _Loaded, task: _Task, from_baseline: bool, context: Context) 
 def _training_rows(
     loaded: _Loaded, task: _Task, kinds: Mapping[str, Kind], start: _Start, seed: int
 ) -> TrainingRows:
-    """The rows with their offset, baseline and weight."""
+    """The rows with their offset, baseline and weights."""
     columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
     count = len(loaded.y_true)
     shift = np.zeros(count)
@@ -365,9 +371,11 @@ def _training_rows(
         shift = columns["rb_offset"].to_numpy()
     if start.from_pilot and task.drawn is not None and task.drawn.pilot is not None:
         baseline = task.drawn.pilot.log_odds(columns)
+    population = None
+    if task.drawn is not None:
+        population = columns["rb_weight"].to_numpy() * (1.0 if weight is None else weight)
     if task.correction == "weight":
-        own = columns["rb_weight"].to_numpy()
-        weight = own if weight is None else own * weight
+        weight = population
     return TrainingRows(
         columns={name: columns[name] for name in kinds},
         kinds=kinds,
@@ -376,10 +384,12 @@ def _training_rows(
         baseline=baseline,
         sample_weight=weight,
         draws=uniforms(seed, Purpose.HOLD_OUT, 0, count),
+        population_weight=population,
+        shift=columns["rb_offset"].to_numpy() if task.correction == "posthoc" else None,
     )
 
 
 def _given(settings: Settings) -> dict[str, Any]:
     """The settings that make a difference, for the manifest."""
     chosen = asdict(settings)
-    return {name: chosen[name] for name in ("l2", "rounds", "learning_rate", "leaves")}
+    return {name: chosen[name] for name in GIVEN}

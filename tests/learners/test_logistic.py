@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -88,11 +90,170 @@ def test_separable_classes_are_said_without_a_penalty_and_fitted_with_one() -> N
     assert 0 < fitted.slopes[0] < 1_000
 
 
-def test_members_bring_back_the_same_bits() -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(), Settings(l1=2.0, estimates=True), Settings(cross_validate="l2", estimates=True)],
+)
+def test_members_bring_back_the_same_bits(settings: Settings) -> None:
     x, y, offset = drawn(5)
     learner = get_learner("logistic")
     given = rows(x, y, offset)
-    fitted = learner.fit(given, Settings())
+    fitted = learner.fit(given, settings)
     again = learner.load(fitted.members())
     assert (again.log_odds(given.columns, None) == fitted.log_odds(given.columns, None)).all()
     assert learner.load(again.members()).members() == fitted.members()
+
+
+def test_models_of_the_first_version_stay_readable() -> None:
+    x, y, offset = drawn(5)
+    learner = get_learner("logistic")
+    members = learner.fit(rows(x, y, offset), Settings(l2=0.5)).members()
+    document = json.loads(members["logistic.json"])
+    for name in ("l1", "penalty_found_by", "estimates", "cross_validation"):
+        del document[name]
+    old = learner.load(members | {"logistic.json": json.dumps(document).encode()})
+    assert isinstance(old, LinearModel)
+    assert (old.penalty.l1, old.penalty.l2, old.estimates) == (0.0, 0.5, None)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_standard_errors_are_those_of_the_features_own_units(weighted: bool) -> None:
+    x, y, offset = drawn(6)
+    weight = np.random.default_rng(7).uniform(0.5, 2, len(y)) if weighted else None
+    settings = Settings(l2=0.0, estimates=True)
+    fitted = get_learner("logistic").fit(rows(x, y, offset, weight), settings)
+    assert isinstance(fitted, LinearModel)
+    assert fitted.estimates is not None
+    shown = fitted.estimates["coefficients"]
+    # The same in raw units from the start: the fit by Newton, the variance by its formula.
+    z, w = np.column_stack([np.ones(len(y)), x]), np.ones(len(y)) if weight is None else weight
+    found = np.zeros(4)
+    for _ in range(30):
+        q = 1 / (1 + np.exp(-(z @ found + offset)))
+        inverse = np.linalg.inv((z * (w * q * (1 - q))[:, None]).T @ z)
+        step = inverse @ z.T @ (w * (y - q))
+        found = found + step / max(1.0, np.abs(step).max() / 2)
+    leverage = w * q * (1 - q) * np.einsum("ij,jk,ik->i", z, inverse, z)
+    score = z * (w * (y - q) / (1 - leverage))[:, None]
+    variance = inverse @ (score.T @ score) @ inverse if weighted else inverse
+    assert fitted.estimates["variance"] == ("sandwich" if weighted else "model")
+    assert [row["name"] for row in shown] == ["intercept", "x0", "x1", "x2"]
+    assert [row["coefficient"] for row in shown] == pytest.approx(found, rel=1e-5)
+    errors = [row["standard_error"] for row in shown]
+    assert errors == pytest.approx(np.sqrt(np.diag(variance)), rel=1e-4)
+
+
+def test_robust_is_the_sandwich_with_or_without_weights_of_one() -> None:
+    x, y, offset = drawn(8)
+    fits = [
+        get_learner("logistic").fit(rows(x, y, offset, weight), settings)
+        for weight, settings in (
+            (None, Settings(estimates=True, robust=True)),
+            (np.ones(len(y)), Settings(estimates=True)),
+        )
+    ]
+    assert fits[0].members() == fits[1].members()
+
+
+def test_how_far_a_ridge_draws_coefficients_is_told() -> None:
+    x, y, offset = drawn(15)
+    free, held = (
+        get_learner("logistic").fit(rows(x, y, offset), Settings(l2=l2, estimates=True))
+        for l2 in (0.0, 2.0)
+    )
+    assert isinstance(free, LinearModel)
+    assert isinstance(held, LinearModel)
+    assert free.estimates is not None
+    assert held.estimates is not None
+    assert free.estimates["largest_shrinkage"] == 0
+    errors = [row["standardised"]["standard_error"] for row in held.estimates["coefficients"]]
+    found = np.append(free.intercept, free.slopes) - np.append(held.intercept, held.slopes)
+    # To first order in a penalty that is 1% of the information.
+    drawn_by = np.abs(found / errors).max()
+    assert held.estimates["largest_shrinkage"] == pytest.approx(drawn_by, rel=0.05)
+
+
+@pytest.mark.parametrize(("l1", "l2"), [(3.0, 0.0), (20.0, 5.0), (60.0, 0.0)])
+def test_lasso_and_elastic_net_are_scipys(l1: float, l2: float) -> None:
+    x, y, offset = drawn(9)
+    x = np.column_stack([x, np.random.default_rng(10).standard_normal((len(y), 3))])
+    weight = np.random.default_rng(2).uniform(0.5, 2, len(y))
+    settings = Settings(l1=l1, l2=l2, estimates=True)
+    fitted = get_learner("logistic").fit(rows(x, y, offset, weight), settings)
+    assert isinstance(fitted, LinearModel)
+    z = np.column_stack([np.ones(len(y)), (x - x.mean(0)) / x.std(0)])
+
+    # Each slope as the difference of two numbers of 0 or more, whose sum is its absolute value.
+    def loss(parts: np.ndarray) -> tuple[float, np.ndarray]:
+        beta = np.concatenate([parts[:1], parts[1:7] - parts[7:]])
+        eta = z @ beta + offset
+        value = weight @ (np.logaddexp(0, eta) - y * eta)
+        value += l1 * parts[1:].sum() + l2 / 2 * beta[1:] @ beta[1:]
+        gradient = z.T @ (weight * (1 / (1 + np.exp(-eta)) - y))
+        slopes = gradient[1:] + l2 * beta[1:]
+        return float(value), np.concatenate([gradient[:1], slopes + l1, -slopes + l1])
+
+    bounds = [(None, None)] + [(0, None)] * 12
+    options = {"ftol": 1e-15, "gtol": 1e-7, "maxiter": 10_000}
+    best = minimize(
+        loss, np.zeros(13), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
+    slopes = best[1:7] - best[7:]
+    assert fitted.intercept == pytest.approx(best[0], abs=1e-3)
+    assert fitted.slopes == pytest.approx(slopes, abs=1e-3)
+    assert ((fitted.slopes == 0) == (np.abs(slopes) < 1e-4)).all()
+    assert fitted.summary()["slopes_not_zero"] == int((np.abs(slopes) >= 1e-4).sum())
+    # What a penalty selected has no valid standard errors: none are there to be misread.
+    assert fitted.estimates is not None
+    assert fitted.estimates["variance"] == "none"
+    assert all(
+        set(row) == {"name", "coefficient", "standardised"}
+        for row in fitted.estimates["coefficients"]
+    )
+
+
+def test_without_a_penalty_what_is_not_determined_is_named() -> None:
+    x, y, offset = drawn(11)
+    learner = get_learner("logistic")
+    twice = np.column_stack([x, 2 * x[:, 1] - 1])
+    with pytest.raises(FitError, match=r"'x1', 'x3' are collinear"):
+        learner.fit(rows(twice, y, offset), Settings(l2=0.0))
+    wide = np.random.default_rng(12).standard_normal((60, 80))
+    with pytest.raises(FitError, match="60 rows for 81 coefficients"):
+        learner.fit(rows(wide, y[:60], offset[:60]), Settings(l2=0.0))
+    # A group without positives, in which the best log odds are minus infinity.
+    group = (np.arange(len(y)) < 40).astype(float)
+    with pytest.raises(FitError, match="separated by 'x3'"):
+        learner.fit(rows(np.column_stack([x, group]), y & (group == 0), offset), Settings(l2=0.0))
+    for settings in (Settings(), Settings(l1=1.0), Settings(l2=5.0)):
+        fitted = learner.fit(rows(twice, y, offset), settings)
+        assert np.isfinite(fitted.log_odds(rows(twice, y, offset).columns, None)).all()
+
+
+def test_positives_with_certain_offsets_are_no_separation() -> None:
+    # At a tiny floor offsets reach 700: those positives tell nothing, and the others decide.
+    x, y, offset = drawn(13)
+    certain = offset + np.where(y & (np.arange(len(y)) % 5 == 0), 700.0, 0.0)
+    fitted = get_learner("logistic").fit(rows(x, y, certain), Settings(l2=0.0))
+    assert isinstance(fitted, LinearModel)
+    others = certain < 600
+    plain = get_learner("logistic").fit(
+        rows(x[others], y[others], offset[others]), Settings(l2=0.0)
+    )
+    assert isinstance(plain, LinearModel)
+    same = rows(x, y, offset).columns
+    assert fitted.log_odds(same, None) == pytest.approx(plain.log_odds(same, None), abs=1e-5)
+
+
+def test_offsets_that_decide_every_class_are_refused() -> None:
+    x, y, _ = drawn(14)
+    for settings in (Settings(), Settings(l2=0.0), Settings(l1=1.0), Settings(cross_validate="l2")):
+        with pytest.raises(FitError, match=r"the offsets, -300 to 300, decide"):
+            get_learner("logistic").fit(rows(x, y, np.where(y, 300.0, -300.0)), settings)
+
+
+def test_separable_classes_have_a_lasso() -> None:
+    x = np.linspace(-1, 1, 200)[:, None]
+    fitted = get_learner("logistic").fit(rows(x, x[:, 0] > 0, np.zeros(200)), Settings(l1=1.0))
+    assert isinstance(fitted, LinearModel)
+    assert 0 < fitted.slopes[0] < 1_000

@@ -1,0 +1,60 @@
+"""fitted model -> coefficients with intervals, and what is to be said of them"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rebalance.learners.base import Fitted, Settings
+from rebalance.learners.logistic import LinearModel
+from rebalance.steps.artifacts import Drawn
+from rebalance.steps.context import Context
+
+FEW = 20
+# An interval that is off by half a standard error holds the truth 92 times in 100 instead of 95.
+DRAWN = 0.5
+
+
+def with_estimates(settings: Settings, correction: str, drawn: Drawn | None) -> Settings:
+    """The settings of a fit whose coefficients are to have standard errors.
+
+    Post-hoc, with inclusion probabilities that depend on x, the log odds that are fitted are those
+    of the population plus a curve: the linear model is wrong for them, and only the sandwich is
+    right.
+    """
+    curved = correction == "posthoc" and drawn is not None and drawn.design.score != "uniform"
+    return replace(settings, estimates=True, robust=True if curved else settings.robust)
+
+
+def tell_estimates(fitted: Fitted, scale: str, rarer: int, context: Context) -> dict[str, Any]:
+    """The estimates and the path of penalties of a linear model, None of any other.
+
+    rarer : rows of the class that has fewer of them.
+    """
+    if not isinstance(fitted, LinearModel):
+        return {"estimates": None, "cross_validation": None}
+    found, path = fitted.estimates, fitted.cross_validation
+    if found is not None and found["variance"] == "none":
+        context.note(
+            "an l1 penalty chooses among the slopes, and after that no valid standard errors "
+            "exist: none are given"
+        )
+    elif found is not None and rarer < FEW:
+        context.note(
+            f"a class has fewer than {FEW} rows ({rarer}): the intervals, which hold for many "
+            "rows, are rough"
+        )
+    if found is not None and found.get("largest_shrinkage", 0.0) > DRAWN:
+        context.note(
+            "the l2 penalty draws coefficients towards 0, one by "
+            f"{found['largest_shrinkage']:.1f} of its standard errors: intervals hold for all of "
+            "them on average, not for each (a smaller --l2 does not draw)"
+        )
+    if path is not None and path["chosen"] == 0:
+        context.note(
+            "the largest penalty won: held-out rows are predicted best (nearly) without features"
+        )
+    return {
+        "estimates": None if found is None else {"scale": scale, **found},
+        "cross_validation": path,
+    }
