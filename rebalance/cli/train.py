@@ -22,6 +22,18 @@ from rebalance.cli.output import Console, facts
 @click.option("-l", "--label", metavar="COLUMN", help="The label's column, with --natural.")
 @options.positive
 @click.option("--design", metavar="FILE", help="The sample's design, where it lies elsewhere.")
+@click.option(
+    "--calibrate-on",
+    multiple=True,
+    metavar="TABLE",
+    help="Measure calibration on rows of the natural distribution; repeatable.",
+)
+@options.recalibrate("none")
+@click.option(
+    "--check-calibration",
+    is_flag=True,
+    help="Measure calibration on the sample itself: five more fits, and wide intervals.",
+)
 @options.drop
 @options.key
 @options.sample_weight
@@ -41,6 +53,9 @@ def train(
     label: str | None,
     positive: str | None,
     design: str | None,
+    calibrate_on: tuple[str, ...],
+    recalibrate: str,
+    check_calibration: bool,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -52,8 +67,16 @@ def train(
 
     INPUT is a sample, which knows its label and how it was drawn; it is read into memory. A gbm
     finds its number of rounds on a held-out fifth of the rows, then is fitted to all of them.
+
+    With --calibrate-on, a table of any size is streamed through the model: predicted/observed and
+    slope, which are 1 where probabilities are true, come with 95% intervals, are kept in the
+    model, and are warned of where 1 is outside. Give rows that the model was not fitted to, if it
+    is a gbm. Without it nothing is measured, unless --check-calibration or --recalibrate asks for
+    that: then each fifth of the sample is predicted by a model of the others, and --recalibrate
+    refuses where an interval is wider than +-0.05.
     """
     from rebalance.learners.base import Settings
+    from rebalance.steps.recalibrate import Wanted
     from rebalance.steps.train import train as step
 
     result = step(
@@ -69,6 +92,7 @@ def train(
         key=key,
         sample_weight=sample_weight,
         settings=Settings(l2, rounds, learning_rate, leaves, seed, console.threads),
+        wanted=Wanted.of(calibrate_on, recalibrate, check=check_calibration),
         clobber=not no_clobber,
         context=console,
     )
@@ -82,4 +106,6 @@ def train(
         for name, value in result.summary.items()
         if name != "learner"
     }
+    if result.calibrated is not None:
+        shown |= result.calibrated.facts()
     console.show("train", result.document(), facts(f"{model} model: {output}", shown))

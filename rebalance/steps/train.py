@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from rebalance.steps.artifacts import (
     read_design,
     read_design_file,
 )
+from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
 from rebalance.steps.context import Context
 from rebalance.steps.features import (
     check_total,
@@ -33,6 +34,8 @@ from rebalance.steps.features import (
     whole,
 )
 from rebalance.steps.memory import HEAVY, Need, open_within
+from rebalance.steps.recalibrate import NOTHING_WANTED, Calibrated, Wanted
+from rebalance.steps.refits import Refits
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -43,7 +46,7 @@ MAY_DIFFER = 0.05
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What was fitted, on how many rows, and on which scale its probabilities are."""
+    """What was fitted, on how many rows, and how it is corrected and calibrated."""
 
     output: str
     model: str
@@ -53,10 +56,15 @@ class TrainResult:
     negatives: int
     features: int
     summary: Mapping[str, Any]
+    calibrated: Calibrated | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
-        return asdict(self)
+        found = {name: value for name, value in vars(self).items() if name != "calibrated"}
+        if self.calibrated is None:
+            return found | {"calibration": None}
+        on = {"on": list(self.calibrated.on) if self.calibrated.on else None}
+        return found | {"calibration": on | self.calibrated.document()}
 
 
 @dataclass(frozen=True)
@@ -116,10 +124,13 @@ def train(
     key: str | None = None,
     sample_weight: str | None = None,
     settings: Settings,
+    wanted: Wanted = NOTHING_WANTED,
     clobber: bool = True,
     context: Context,
 ) -> TrainResult:
     """Fit a learner on a sample, or on a population itself with `natural`, and write the model.
+
+    `wanted` says on what to measure calibration, and whether to correct it; see `steps.calibrate`.
 
     Raises
     ------
@@ -129,15 +140,19 @@ def train(
     """
     check_artifact(output)
     sidecars = [design_sidecar(source) for source in inputs if source != "-"]
-    sources = [*inputs, *sidecars, *([design] if design else [])]
+    sources = [*inputs, *sidecars, *([design] if design else []), *wanted.on]
     check_outputs([output], sources, clobber=clobber)
     learner = get_learner(model, settings)
+    wanted.refuse_contradictions(inputs)
     # Every value as it was read, as a number, and in what a learner makes of it.
     table = open_within(inputs, context, Need(HEAVY, per_value=3.0, per_row=48.0))
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
     kinds = _features(table, task, context)
+    measured_on = None
+    if wanted.on:
+        measured_on = open_natural(wanted, task.label, task.sample_weight, context)
     loaded = _load(table, task, kinds, context)
     start = _start(loaded, task, learner.starts_from_baseline, context)
     rows = _training_rows(loaded, task, kinds, start, settings.seed)
@@ -156,6 +171,14 @@ def train(
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
     )
+    calibrated = None
+    again = Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
+    if measured_on is not None:
+        calibrated = calibrate(again, measured_on, wanted, context)
+    elif wanted.out_of_fold:
+        calibrated = calibrate_out_of_fold(again, wanted, context)
+    if calibrated is not None:
+        trained = replace(trained, recalibration=calibrated.recalibration)
     positives = int(loaded.y_true.sum())
     manifest = {
         "created_by": {"command": "train", "model": model, "natural": natural, **_given(settings)},
@@ -165,6 +188,8 @@ def train(
         "key": task.key,
         "counts": {"positives": positives, "negatives": len(rows) - positives},
         "made_from": table.digest,
+        "calibration": calibrated.document() if calibrated else None,
+        "calibrated_on": measured_on.digest if measured_on else None,
     }
     write_bytes(output, trained.content(manifest))
     return TrainResult(
@@ -176,6 +201,7 @@ def train(
         negatives=len(rows) - positives,
         features=len(fitted.kinds),
         summary=fitted.summary(),
+        calibrated=calibrated,
     )
 
 
@@ -270,6 +296,7 @@ def _load(table: Table, task: _Task, kinds: Mapping[str, Kind], context: Context
         needed |= task.drawn.pilot.kinds
     if task.drawn is not None:
         needed |= dict.fromkeys(_SAMPLE_COLUMNS, "number")
+        needed |= {"rb_row": "number"} if "rb_row" in table.names else {}
     weighted = task.sample_weight
     counter = LabelCounter(task.label)
     parts: list[pa.RecordBatch] = []
