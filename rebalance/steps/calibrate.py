@@ -22,7 +22,7 @@ from rebalance.errors import DataError, FitError, UsageError
 from rebalance.steps.artifacts import DESIGN_KEY, Model
 from rebalance.steps.context import Context
 from rebalance.steps.features import check_total, tell_surprises, weights
-from rebalance.steps.memory import HEAVY, Need, open_within
+from rebalance.steps.memory import Need, open_within
 from rebalance.steps.recalibrate import Calibrated, Wanted, figures, recalibrate
 from rebalance.steps.refits import FOLDS, Refits
 from rebalance.storage.parallel import in_order
@@ -30,20 +30,26 @@ from rebalance.storage.tables import Batch, Table, located
 
 # Beyond this a calibration is not known well enough to change a model by it.
 WIDEST = 0.05
+# The sums, and what is made of them while a recalibration is fitted.
+CELLS_BYTES = 64 << 20
 _OF_A_SAMPLE = ("rb_row", "rb_pi", "rb_weight", "rb_offset", "rb_synthetic")
 
 Floats = NDArray[np.float64]
 
 
-def open_natural(wanted: Wanted, label: str, sample_weight: str | None, context: Context) -> Table:
+def open_natural(
+    wanted: Wanted, label: str, sample_weight: str | None, held: int, context: Context
+) -> Table:
     """The table given with --calibrate-on, once sure that it can be used.
+
+    `held` are the bytes that training takes, the libraries among them.
 
     Raises
     ------
     UsageError : it is a sample.
     DataError : it lacks the label or the weights.
     """
-    table = open_within(wanted.on, context, Need(HEAVY))
+    table = open_within(wanted.on, context, Need(held + CELLS_BYTES))
     own = [name for name in _OF_A_SAMPLE if name in table.names]
     if own or DESIGN_KEY in table.metadata:
         raise UsageError(
@@ -61,9 +67,9 @@ def open_natural(wanted: Wanted, label: str, sample_weight: str | None, context:
 def calibrate(refits: Refits, table: Table, wanted: Wanted, context: Context) -> Calibrated:
     """Stream a table of the natural distribution through a model on the population's scale.
 
-    Where it is the table that the model's rows came from, in the order it had, they are predicted
-    by models that did not see them. In memory are the model's rows, a few batches and the cells of
-    `core.log_odds_cells`.
+    Where it is the table that the model's rows came from, in the order it had, or begins with it,
+    they are predicted by models that did not see them. In memory are the model's rows, a few
+    batches and the cells of `core.log_odds_cells`.
 
     Raises
     ------

@@ -35,6 +35,11 @@ class Wanted:
         return cls(tuple(on), None if method == NO_METHOD else method, check)
 
     @property
+    def is_any(self) -> bool:
+        """Whether calibration is to be measured at all."""
+        return bool(self.on) or self.out_of_fold
+
+    @property
     def out_of_fold(self) -> bool:
         """Whether the learner is to be fitted again, without each fifth of the rows."""
         return not self.on and (self.check or self.method is not None)

@@ -69,7 +69,7 @@ class Refits:
         return (rows, positives) == (self.rows_of_source, int(self.rows.y_true.sum()))
 
     def came_from(self, table: Table) -> bool:
-        """Whether the rows are this table's: the same numbers are positive, and it is as long.
+        """Whether the rows are the first of this table: the same numbers are positive.
 
         Raises
         ------
@@ -83,11 +83,15 @@ class Refits:
         for batch in table.batches([label.column]):
             with batch.located():
                 y_true = is_positive(batch.column(label.column), label, batch.start)
-            here = slice(*np.searchsorted(expected, [batch.start, batch.start + len(batch)]))
-            if not np.array_equal(batch.start + np.flatnonzero(y_true), expected[here]):
+            stop = min(batch.start + len(batch), self.rows_of_source)
+            here = slice(*np.searchsorted(expected, [batch.start, stop]))
+            found = batch.start + np.flatnonzero(y_true)
+            if not np.array_equal(found[found < stop], expected[here]):
                 return False
             rows += len(batch)
-        return rows == self.rows_of_source
+            if rows >= self.rows_of_source:
+                return True
+        return False
 
     def log_odds(self) -> Floats:
         """The population's log odds of every row, shape (n,), from five fits without a fifth each.

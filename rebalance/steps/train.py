@@ -33,7 +33,7 @@ from rebalance.steps.features import (
     weights,
     whole,
 )
-from rebalance.steps.memory import HEAVY, Need, open_within
+from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import NOTHING_WANTED, Calibrated, Wanted
 from rebalance.steps.refits import Refits
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
@@ -60,7 +60,8 @@ class TrainResult:
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
-        found = {name: value for name, value in vars(self).items() if name != "calibrated"}
+        found = asdict(replace(self, calibrated=None))
+        del found["calibrated"]
         if self.calibrated is None:
             return found | {"calibration": None}
         on = {"on": list(self.calibrated.on) if self.calibrated.on else None}
@@ -145,14 +146,16 @@ def train(
     learner = get_learner(model, settings)
     wanted.refuse_contradictions(inputs)
     # Every value as it was read, as a number, and in what a learner makes of it.
-    table = open_within(inputs, context, Need(HEAVY, per_value=3.0, per_row=48.0))
+    need = Need(HEAVY, per_value=3.0 + wanted.is_any, per_row=48.0)  # to fit again takes a copy
+    table = open_within(inputs, context, need)
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
     kinds = _features(table, task, context)
     measured_on = None
     if wanted.on:
-        measured_on = open_natural(wanted, task.label, task.sample_weight, context)
+        held = estimate(table, need, 0, 0)
+        measured_on = open_natural(wanted, task.label, task.sample_weight, held, context)
     loaded = _load(table, task, kinds, context)
     start = _start(loaded, task, learner.starts_from_baseline, context)
     rows = _training_rows(loaded, task, kinds, start, settings.seed)

@@ -16,7 +16,7 @@ from rebalance.cli.main import cli
 from rebalance.core.metrics import score
 from rebalance.core.recalibration import METHODS
 from rebalance.steps.artifacts import read_model
-from rebalance.storage.artifacts import read_artifact
+from rebalance.storage.artifacts import pack, read_artifact
 from tests.conftest import Invoke, Simulated, simulate
 
 
@@ -129,13 +129,20 @@ def test_the_table_that_was_sampled_is_predicted_by_models_that_did_not_see_its_
     turned = tmp_path / "turned.parquet"
     pq.write_table(simulated.table.take(np.arange(60_000)[::-1]), turned)
     slopes = {}
-    for name, path in (("own", simulated.path), ("other", other), ("turned", turned)):
-        result = done([*base, "-o", tmp_path / "m.rbl", "--calibrate-on", path])
+    for name, paths in (
+        ("own", [simulated.path]),
+        ("other", [other]),
+        ("both", [simulated.path, other]),
+        ("turned", [turned]),
+    ):
+        on = [part for path in paths for part in ("--calibrate-on", path)]
+        result = done([*base, "-o", tmp_path / "m.rbl", *on])
         found = json.loads(result.stdout)["calibration"]["calibration_slope"]
         slopes[name] = found["estimate"]
         assert ("in another order" in result.stderr) == (name == "turned")
     # The slope's standard error is some 0.03 in either, and four fifths of the rows overfit more.
     assert slopes["own"] == pytest.approx(slopes["other"], abs=0.15)
+    assert slopes["both"] == pytest.approx(slopes["other"], abs=0.15)
     assert slopes["other"] < 0.8
     assert slopes["turned"] > slopes["own"] + 0.15
 
@@ -332,6 +339,18 @@ def test_a_table_is_never_replaced_by_the_model(
     result = rebalance(["train", "-", "--calibrate-on", "-", "-o", tmp_path / "m.rbl"])
     assert result.exit_code == 2
     assert "standard input" in result.stderr
+
+
+def test_a_model_of_an_earlier_version_has_no_recalibration(
+    bad: Path, tmp_path: Path, done: Invoke
+) -> None:
+    out = tmp_path / "m.rbl"
+    done(["train", bad / "s.parquet", "--model", "logistic", "-o", out, "-q"])
+    manifest, members = read_artifact(str(out), "model")
+    for name in ("recalibration", "calibration", "calibrated_on", "members"):
+        del manifest[name]
+    out.write_bytes(pack("model", manifest, members))
+    assert read_model(str(out)).recalibration is None
 
 
 def test_too_few_to_hold_any_out(bad: Path, tmp_path: Path, rebalance: Invoke) -> None:
