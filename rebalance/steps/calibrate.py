@@ -98,7 +98,7 @@ def calibrate(refits: Refits, table: Table, wanted: Wanted, context: Context) ->
             "rows came from: if they are the same in another order, calibration looks better than "
             "it is; give them in the order they had, or other rows"
         )
-    return recalibrate(wanted.on, outcomes, wanted, context)
+    return recalibrate(outcomes, 0 if unseen is None else len(unseen[0]), wanted, context)
 
 
 # Numbers of rows, rising, and their log odds, each of shape (m,).
@@ -190,4 +190,4 @@ def calibrate_out_of_fold(refits: Refits, wanted: Wanted, context: Context) -> C
             f"less well than to +-{WIDEST:g}: give a table of the natural distribution with "
             "--calibrate-on"
         )
-    return recalibrate(None, outcomes, wanted, context)
+    return recalibrate(outcomes, len(refits.rows), wanted, context)

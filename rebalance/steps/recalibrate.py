@@ -70,13 +70,16 @@ NOTHING_WANTED = Wanted()
 class Calibrated:
     """What was found, and the map that was chosen, with the calibration after it.
 
-    on : the inputs that were given; None where it is out of fold.
+    on : the inputs that were given; None where the rows are the model's own.
+    rows, positives : how many there were; out_of_fold : how many of the rows were predicted by
+        models fitted without them, since the model itself was fitted to them.
     asked : the method as asked for.
     """
 
     on: tuple[str, ...] | None
     rows: int
     positives: int
+    out_of_fold: int
     calibration: Calibration
     asked: str | None
     recalibration: Recalibration | None
@@ -93,9 +96,10 @@ class Calibrated:
     def document(self) -> dict[str, Any]:
         """The result as JSON, without the names of files."""
         return {
-            "from": "out of fold" if self.on is None else "table",
+            "from": "sample" if self.on is None else "table",
             "rows": self.rows,
             "positives": self.positives,
+            "rows_out_of_fold": self.out_of_fold,
             **self.calibration.document(),
             "asked": self.asked or NO_METHOD,
             "recalibration": self.recalibration.to_document() if self.recalibration else None,
@@ -104,21 +108,35 @@ class Calibrated:
 
 
 def recalibrate(
-    on: tuple[str, ...] | None, outcomes: Outcomes, wanted: Wanted, context: Context
+    outcomes: Outcomes, out_of_fold: int, wanted: Wanted, context: Context
 ) -> Calibrated:
-    """Measure, choose, fit, and say what is off."""
+    """Measure, choose, fit, and say what is off; `out_of_fold` as in `Calibrated`.
+
+    Raises
+    ------
+    FitError : see `core.recalibration.fit_recalibration`.
+    """
     before = measure(outcomes)
-    found = Calibrated(on, outcomes.rows, outcomes.positives, before, wanted.method, None, None)
+    found = Calibrated(
+        on=wanted.on or None,
+        rows=outcomes.rows,
+        positives=outcomes.positives,
+        out_of_fold=out_of_fold,
+        calibration=before,
+        asked=wanted.method,
+        recalibration=None,
+        after=None,
+    )
     if before.reason:
         context.note(f"the calibration slope cannot be estimated: {before.reason}")
     method = wanted.method
     if method == AUTO:
-        method = _automatic(before, outcomes, context)
+        method = _automatic(before, context)
     if method is None:
         if before.excludes_one and wanted.method is None:
             context.note(
                 f"{_warning(before)}: probabilities are off; --recalibrate "
-                f"{'platt' if not before.reason else 'intercept'} corrects that"
+                f"{'platt' if before.slope.estimate > 0 else 'intercept'} corrects that"
             )
         return found
     fitted = fit_recalibration(method, outcomes)
@@ -128,7 +146,7 @@ def recalibrate(
     return replace(found, recalibration=fitted, after=after)
 
 
-def _automatic(before: Calibration, outcomes: Outcomes, context: Context) -> str | None:
+def _automatic(before: Calibration, context: Context) -> str | None:
     """What `auto` comes to, said: Platt's where an interval excludes 1, else nothing."""
     if not before.excludes_one:
         context.note(f"--recalibrate auto changes nothing: {figures(before)}, and 1 is inside")

@@ -137,8 +137,10 @@ def test_the_table_that_was_sampled_is_predicted_by_models_that_did_not_see_its_
     ):
         on = [part for path in paths for part in ("--calibrate-on", path)]
         result = done([*base, "-o", tmp_path / "m.rbl", *on])
-        found = json.loads(result.stdout)["calibration"]["calibration_slope"]
-        slopes[name] = found["estimate"]
+        found = json.loads(result.stdout)["calibration"]
+        slopes[name] = found["calibration_slope"]["estimate"]
+        rows = found["rows_out_of_fold"]
+        assert rows == (pq.read_metadata(tmp_path / "s.parquet").num_rows * (name in "own both"))
         assert ("in another order" in result.stderr) == (name == "turned")
     # The slope's standard error is some 0.03 in either, and four fifths of the rows overfit more.
     assert slopes["own"] == pytest.approx(slopes["other"], abs=0.15)
@@ -227,7 +229,8 @@ def test_from_the_sample_alone(
     for correction in ("offset", "posthoc", "weight"):
         result = done([*base, "--correction", correction, "--check-calibration", "--json"])
         found = json.loads(result.stdout)["calibration"]
-        assert (found["from"], found["on"]) == ("out of fold", None)
+        assert (found["from"], found["on"]) == ("sample", None)
+        assert found["rows_out_of_fold"] == found["rows"]
         over = found["predicted_over_observed"]
         # The model is right, so the truth is 1: four standard errors.
         assert abs(np.log(over["estimate"])) < np.log(over["high"] / over["low"]) * 4 / 3.92
