@@ -70,8 +70,9 @@ def train(
 
     With --calibrate-on, a table of any size is streamed through the model: predicted/observed and
     slope, which are 1 where probabilities are true, come with 95% intervals, are kept in the
-    model, and are warned of where 1 is outside. Give rows that the model was not fitted to, if it
-    is a gbm. Without it nothing is measured, unless --check-calibration or --recalibrate asks for
+    model, and are warned of where 1 is outside. The table that was sampled serves, its rows in the
+    order they had: those of the sample are predicted by models fitted without them, five more
+    fits. Without a table nothing is measured, unless --check-calibration or --recalibrate asks for
     that: then each fifth of the sample is predicted by a model of the others, and --recalibrate
     refuses where an interval is wider than +-0.05.
     """
