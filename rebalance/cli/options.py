@@ -141,6 +141,18 @@ def console(command: F) -> F:
     return cast(F, with_console)
 
 
+def recalibrate(default: str) -> Callable[[F], F]:
+    """The option --recalibrate."""
+    return click.option(
+        "--recalibrate",
+        type=click.Choice(["none", "intercept", "platt", "beta", "isotonic", "auto"]),
+        default=default,
+        show_default=True,
+        help="Correct calibration by a function of the probability, kept in the model: auto is "
+        "platt where 1 is outside of an interval of predicted/observed or slope, else none.",
+    )
+
+
 def budget(command: F) -> F:
     """The ways to say how many rows to keep."""
     for decorate in (

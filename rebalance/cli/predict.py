@@ -19,7 +19,10 @@ from rebalance.cli.output import Console, facts, show_plan
     help="An input column to keep; repeatable.  [default: all]",
 )
 @click.option(
-    "--sampled", is_flag=True, help="Also write the probability on the sample's scale, uncorrected."
+    "--sampled",
+    is_flag=True,
+    help="Also write the model's own probability on the sample's scale, before any correction or "
+    "recalibration.",
 )
 @options.dry_run
 @options.no_clobber

@@ -42,6 +42,7 @@ from rebalance.cli.output import Console, facts
     help="What the pilot is.",
 )
 @options.learner
+@options.recalibrate("auto")
 @options.positive
 @options.drop
 @options.key
@@ -68,6 +69,7 @@ def run(
     rounds: int | None,
     learning_rate: float | None,
     leaves: int | None,
+    recalibrate: str,
     positive: str | None,
     drop: tuple[str, ...],
     key: str | None,
@@ -81,6 +83,9 @@ def run(
     DIRECTORY gets the files that the single commands write, curves.png and report.json. The same
     input and seed give the same bytes. Without a budget it takes --ratio 5. Memory holds the
     pilot's draw, the sample, and the test rows' labels and probabilities.
+
+    Calibration is measured on the training table, as train --calibrate-on does: rows of the sample
+    are predicted by models that did not see them, which takes five more fits to the sample.
     """
     given = [value for value in (rate, ratio, rows, efficiency) if value is not None]
     asked = options.one_budget(rate, ratio, rows, efficiency) if given else None
@@ -111,6 +116,7 @@ def run(
             l1=l1,
             cross_validate=cross_validate,
         ),
+        recalibrate=recalibrate,
         clobber=not no_clobber,
         context=console,
     )
@@ -118,6 +124,7 @@ def run(
     shown = {
         "trained on": f"{kept:,} of {result.sample.rows:,} rows ({kept / result.sample.rows:.2%}), "
         f"all {result.train.positives:,} positives",
+        **(result.train.calibrated.facts() if result.train.calibrated else {}),
         "artifacts": ", ".join(sorted(result.files)),
     }
     summary = facts(f"{model} in {output}", shown)

@@ -28,6 +28,18 @@ from rebalance.cli.output import Console, facts
 @click.option("-l", "--label", metavar="COLUMN", help="The label's column, with --natural.")
 @options.positive
 @click.option("--design", metavar="FILE", help="The sample's design, where it lies elsewhere.")
+@click.option(
+    "--calibrate-on",
+    multiple=True,
+    metavar="TABLE",
+    help="Measure calibration on rows of the natural distribution; repeatable.",
+)
+@options.recalibrate("none")
+@click.option(
+    "--check-calibration",
+    is_flag=True,
+    help="Measure calibration on the sample itself: five more fits, and wide intervals.",
+)
 @options.drop
 @options.key
 @options.sample_weight
@@ -50,6 +62,9 @@ def train(
     label: str | None,
     positive: str | None,
     design: str | None,
+    calibrate_on: tuple[str, ...],
+    recalibrate: str,
+    check_calibration: bool,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -62,8 +77,17 @@ def train(
     INPUT is a sample, which knows its label and how it was drawn; it is read into memory. A gbm
     finds its number of rounds on a held-out fifth of the rows, then is fitted to all of them. A
     logistic model's coefficients are shown in the features' own units, with 95% intervals.
+
+    With --calibrate-on, a table of any size is streamed through the model: predicted/observed and
+    slope, which are 1 where probabilities are true, come with 95% intervals, are kept in the
+    model, and are warned of where 1 is outside. The table that was sampled serves, its rows in the
+    order they had: those of the sample are predicted by models fitted without them, five more
+    fits. Without a table nothing is measured, unless --check-calibration or --recalibrate asks for
+    that: then each fifth of the sample is predicted by a model of the others, and --recalibrate
+    refuses where an interval is wider than +-0.05.
     """
     from rebalance.learners.base import Settings
+    from rebalance.steps.recalibrate import Wanted
     from rebalance.steps.train import train as step
 
     result = step(
@@ -89,6 +113,7 @@ def train(
             cross_validate=cross_validate,
             robust=robust or None,
         ),
+        wanted=Wanted.of(calibrate_on, recalibrate, check=check_calibration),
         clobber=not no_clobber,
         context=console,
     )
@@ -102,6 +127,8 @@ def train(
         for name, value in result.summary.items()
         if name != "learner"
     }
+    if result.calibrated is not None:
+        shown |= result.calibrated.facts()
     parts = [facts(f"{model} model: {output}", shown)]
     if result.estimates is not None and not console.quiet:
         from rebalance.cli.coefficients import coefficient_table

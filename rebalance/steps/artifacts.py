@@ -25,6 +25,7 @@ from rebalance.core.design import Design
 from rebalance.core.encoding import Encoder
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label
+from rebalance.core.recalibration import Recalibration, read_recalibration
 from rebalance.errors import ArtifactError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
@@ -251,7 +252,10 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model; `scale` says whether its own output is the sample's or the population's."""
+    """A trained model; `scale` says whether its own output is the sample's or the population's.
+
+    recalibration : what is done to its log odds on the population's scale; None for nothing.
+    """
 
     label: Label
     learner: str
@@ -263,6 +267,7 @@ class Model:
     drawn: Drawn | None
     summary: Mapping[str, Any]
     sample_weight: str | None
+    recalibration: Recalibration | None = None
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -282,6 +287,14 @@ class Model:
 
     def log_odds(self, batch: Batch) -> Floats:
         """The population's log odds at every row, shape (n,)."""
+        return self.recalibrated(self.own_log_odds(batch))
+
+    def recalibrated(self, own: Floats) -> Floats:
+        """What `log_odds` makes of `own_log_odds`, shape (n,)."""
+        return own if self.recalibration is None else self.recalibration(own)
+
+    def own_log_odds(self, batch: Batch) -> Floats:
+        """The population's log odds as the model has them before any recalibration, shape (n,)."""
         baseline = np.full(len(batch), self.constant_log_odds)
         if self.starts_from_pilot and self.drawn is not None and self.drawn.pilot is not None:
             baseline = self.drawn.pilot.log_odds(batch.features(self.drawn.pilot.kinds))
@@ -305,6 +318,7 @@ class Model:
             "constant_log_odds": self.constant_log_odds,
             "summary": dict(self.summary),
             "sample_weight": self.sample_weight,
+            "recalibration": self.recalibration.to_document() if self.recalibration else None,
             **manifest,
         }
         return pack("model", whole, members)
@@ -319,6 +333,7 @@ def read_model(path: str) -> Model:
     """
     manifest, members = read_artifact(path, "model")
     design = members.get("design.json")
+    recalibration = manifest.get("recalibration")
     return Model(
         label=Label.from_document(manifest["label"]),
         learner=manifest["learner"],
@@ -330,6 +345,7 @@ def read_model(path: str) -> Model:
         drawn=Drawn.from_json(design, f"{path} (its design)") if design else None,
         summary=manifest["summary"],
         sample_weight=manifest["sample_weight"],
+        recalibration=read_recalibration(recalibration) if recalibration else None,
     )
 
 

@@ -114,12 +114,13 @@ class _Scored:
 def _scored(model: Model, sampled: bool, batch: Batch) -> _Scored:
     """The probabilities of one batch; several threads work on several batches."""
     with batch.located():
-        found = model.log_odds(batch)
+        own = model.own_log_odds(batch)
         surprises = model.surprises(batch)
-        prob = probability(found)
+        prob = probability(model.recalibrated(own))
         extra = {PROBABILITY: to_arrow(prob)}
         if sampled and model.drawn is not None:
-            shifted = to_sample(found, model.drawn.offset(batch))
+            # The model's own scale: no recalibration, which is fitted to the population.
+            shifted = to_sample(own, model.drawn.offset(batch))
             extra[SAMPLED] = to_arrow(probability(shifted))
     return _Scored(batch, extra, surprises, float(prob.sum()))
 

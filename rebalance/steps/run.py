@@ -21,6 +21,7 @@ from rebalance.steps.evaluate import Evaluation, evaluate
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import PROBABILITY, predict
 from rebalance.steps.ready import Asked
+from rebalance.steps.recalibrate import AUTO, Wanted
 from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
 from rebalance.steps.train import TrainResult, train
@@ -74,10 +75,13 @@ def run(
     drop: Sequence[str] = (),
     sample_weight: str | None = None,
     settings: Settings,
+    recalibrate: str = AUTO,
     clobber: bool = True,
     context: Context,
 ) -> RunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
+
+    Calibration is measured on the training table, and corrected as `recalibrate` says.
 
     Raises
     ------
@@ -107,6 +111,7 @@ def run(
             drop=drop,
             sample_weight=sample_weight,
             settings=settings,
+            recalibrate=recalibrate,
             context=context,
         )
         text = json.dumps(result.report, indent=2, sort_keys=True, allow_nan=False)
@@ -133,6 +138,7 @@ def _steps(
     drop: Sequence[str],
     sample_weight: str | None,
     settings: Settings,
+    recalibrate: str,
     context: Context,
 ) -> RunResult:
     """The steps one after the other, each reading what the one before it wrote."""
@@ -178,6 +184,7 @@ def _steps(
         paths["model"],
         model=model,
         settings=settings,
+        wanted=Wanted.of([paths["train"]], recalibrate),
         context=context,
     )
     predicted = predict([paths["test"]], paths["model"], paths["predictions"], context=context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from rebalance.steps.artifacts import (
     read_design,
     read_design_file,
 )
+from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
 from rebalance.steps.context import Context
 from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import (
@@ -33,7 +34,9 @@ from rebalance.steps.features import (
     weights,
     whole,
 )
-from rebalance.steps.memory import HEAVY, Need, open_within
+from rebalance.steps.memory import HEAVY, Need, estimate, open_within
+from rebalance.steps.recalibrate import NOTHING_WANTED, Calibrated, Wanted
+from rebalance.steps.refits import Refits
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -45,7 +48,7 @@ MAY_DIFFER = 0.05
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What was fitted, on how many rows, and on which scale its probabilities are."""
+    """What was fitted, on how many rows, and how it is corrected and calibrated."""
 
     output: str
     model: str
@@ -57,10 +60,16 @@ class TrainResult:
     summary: Mapping[str, Any]
     estimates: Mapping[str, Any] | None = None
     cross_validation: Mapping[str, Any] | None = None
+    calibrated: Calibrated | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
-        return asdict(self)
+        found = asdict(replace(self, calibrated=None))
+        del found["calibrated"]
+        if self.calibrated is None:
+            return found | {"calibration": None}
+        on = {"on": list(self.calibrated.on) if self.calibrated.on else None}
+        return found | {"calibration": on | self.calibrated.document()}
 
 
 @dataclass(frozen=True)
@@ -120,10 +129,13 @@ def train(
     key: str | None = None,
     sample_weight: str | None = None,
     settings: Settings,
+    wanted: Wanted = NOTHING_WANTED,
     clobber: bool = True,
     context: Context,
 ) -> TrainResult:
     """Fit a learner on a sample, or on a population itself with `natural`, and write the model.
+
+    `wanted` says on what to measure calibration, and whether to correct it; see `steps.calibrate`.
 
     Raises
     ------
@@ -133,16 +145,23 @@ def train(
     """
     check_artifact(output)
     sidecars = [design_sidecar(source) for source in inputs if source != "-"]
-    sources = [*inputs, *sidecars, *([design] if design else [])]
+    sources = [*inputs, *sidecars, *([design] if design else []), *wanted.on]
     check_outputs([output], sources, clobber=clobber)
     learner = get_learner(model, settings)
+    wanted.refuse_contradictions(inputs)
     # Every value as it was read, as a number, and in what a learner makes of it.
-    per_value = 3.0 if settings.cross_validate is None else 5.0
-    table = open_within(inputs, context, Need(HEAVY, per_value=per_value, per_row=48.0))
+    # To fit again takes copies.
+    copies = 2.0 * (settings.cross_validate is not None) + wanted.is_any
+    need = Need(HEAVY, per_value=3.0 + copies, per_row=48.0)
+    table = open_within(inputs, context, need)
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
     kinds = _features(table, task, context)
+    measured_on = None
+    if wanted.on:
+        held = estimate(table, need, 0, 0)
+        measured_on = open_natural(wanted, task.label, task.sample_weight, held, context)
     loaded = _load(table, task, kinds, context)
     start = _start(loaded, task, learner.starts_from_baseline, context)
     rows = _training_rows(loaded, task, kinds, start, settings.seed)
@@ -161,6 +180,14 @@ def train(
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
     )
+    calibrated = None
+    again = Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
+    if measured_on is not None:
+        calibrated = calibrate(again, measured_on, wanted, context)
+    elif wanted.out_of_fold:
+        calibrated = calibrate_out_of_fold(again, wanted, context)
+    if calibrated is not None:
+        trained = replace(trained, recalibration=calibrated.recalibration)
     positives = int(loaded.y_true.sum())
     manifest = {
         "created_by": {"command": "train", "model": model, "natural": natural, **_given(settings)},
@@ -170,6 +197,8 @@ def train(
         "key": task.key,
         "counts": {"positives": positives, "negatives": len(rows) - positives},
         "made_from": table.digest,
+        "calibration": calibrated.document() if calibrated else None,
+        "calibrated_on": measured_on.digest if measured_on else None,
     }
     write_bytes(output, trained.content(manifest))
     return TrainResult(
@@ -181,6 +210,7 @@ def train(
         negatives=len(rows) - positives,
         features=len(fitted.kinds),
         summary=fitted.summary(),
+        calibrated=calibrated,
         **tell_estimates(fitted, trained.scale, min(positives, len(rows) - positives), context),
     )
 
@@ -276,6 +306,7 @@ def _load(table: Table, task: _Task, kinds: Mapping[str, Kind], context: Context
         needed |= task.drawn.pilot.kinds
     if task.drawn is not None:
         needed |= dict.fromkeys(_SAMPLE_COLUMNS, "number")
+        needed |= {"rb_row": "number"} if "rb_row" in table.names else {}
     weighted = task.sample_weight
     counter = LabelCounter(task.label)
     parts: list[pa.RecordBatch] = []

@@ -34,7 +34,8 @@ def test_run_equals_the_single_commands(
     done(["pilot", "train.parquet", "-l", "y", "-o", "pilot.rbl", *seed])
     guide = ["--pilot", "pilot.rbl", "--rate", 0.05]
     done(["sample", "train.parquet", *guide, "-o", "sample.parquet", *seed])
-    done(["train", "sample.parquet", "--model", "logistic", "-o", "model.rbl", *seed])
+    done(["train", "sample.parquet", "--model", "logistic", "-o", "model.rbl", *seed,
+          "--calibrate-on", "train.parquet", "--recalibrate", "auto"])  # fmt: skip
     done(["predict", "test.parquet", "--model", "model.rbl", "-o", "predictions.parquet"])
     document = json.loads(
         done(
@@ -46,6 +47,12 @@ def test_run_equals_the_single_commands(
             assert Path(name).read_bytes() == (Path("out") / name).read_bytes(), name
     report = json.loads(Path("out/report.json").read_text())
     assert report["evaluate"]["metrics"] == document["metrics"]
+    calibration = report["train"]["calibration"]
+    assert calibration["on"] == ["train.parquet"]
+    assert calibration["rows"] == 48_000
+    over = calibration["predicted_over_observed"]
+    assert 0.85 < over["low"] < over["estimate"] < over["high"] < 1.15
+    assert calibration["asked"] == "auto"
 
 
 def test_the_same_bytes_again_and_elsewhere(

@@ -58,6 +58,7 @@ def test_every_command_keeps_within_its_limit(large: Path, tmp_path: Path) -> No
         (420, ["pilot", large, "-l", "y", "--drop", "name", "-o", guide]),
         (420, ["sample", large, "--pilot", guide, "--rate", 0.02, "-o", out]),
         (520, ["train", out, "--model", "logistic", "-o", model]),
+        (620, ["train", out, "--model", "logistic", "-o", model, "--calibrate-on", large]),
         (480, ["predict", large, "--model", model, "-o", predicted]),
         (300, ["evaluate", predicted, "-l", "y"]),
         (800, ["split", large, "-l", "y", "-o", out, "-o", predicted]),
