@@ -22,7 +22,34 @@ class LogitFit:
     log_likelihood: float
 
 
-def fit_logit(outcomes: Outcomes, z: Floats, offset: Floats | float = 0.0) -> LogitFit | None:
+def fit_intercept(outcomes: Outcomes) -> LogitFit | None:
+    """a of logit Pr(y = 1) = a + log odds; both classes have weight.
+
+    Far from the optimum all probabilities may be 0 or 1, where Newton's method has no way to go:
+    then it starts from where bisection ends.
+    """
+    x, weight = outcomes.log_odds, outcomes.weight
+    z = np.ones((len(x), 1))
+    found = fit_logit(outcomes, z, x)
+    if found is not None:
+        return found
+    target = float(weight[outcomes.y_true].sum())
+    low, high = -50.0 - float(x.max()), 50.0 - float(x.min())
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if float((weight * probability(middle + x)).sum()) < target:
+            low = middle
+        else:
+            high = middle
+    return fit_logit(outcomes, z, x, start=np.array([0.5 * (low + high)]))
+
+
+def fit_logit(
+    outcomes: Outcomes,
+    z: Floats,
+    offset: Floats | float = 0.0,
+    start: Floats | None = None,
+) -> LogitFit | None:
     """Maximise the likelihood of logit Pr(y = 1) = offset + z'theta; None where that fails.
 
     z has a row for each entry of the outcomes, shape (k, d). Newton's method with step halving.
@@ -39,7 +66,7 @@ def fit_logit(outcomes: Outcomes, z: Floats, offset: Floats | float = 0.0) -> Lo
     if not (spread > 0).all():
         return None
     scaled = z / spread
-    theta = np.zeros(z.shape[1])
+    theta = np.zeros(z.shape[1]) if start is None else start * spread
     value = _log_likelihood(offset + _times(scaled, theta), y, weight)
     for _ in range(_ITERATIONS):
         mean = probability(offset + _times(scaled, theta))
@@ -63,15 +90,22 @@ def fit_logit(outcomes: Outcomes, z: Floats, offset: Floats | float = 0.0) -> Lo
     return None
 
 
-def _finished(outcomes: Outcomes, z: Floats, offset: Floats | float, theta: Floats) -> LogitFit:
+def _finished(
+    outcomes: Outcomes, z: Floats, offset: Floats | float, theta: Floats
+) -> LogitFit | None:
     """The fit with its covariance, on the scale of the weights as they are."""
     eta = offset + _times(z, theta)
     mean, y = probability(eta), outcomes.y_true.astype(np.float64)
     information = _outer(z, outcomes.weight * mean * (1 - mean))
-    inverse = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    try:
+        inverse = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return None
     covariance = inverse
     if outcomes.weighted:
         covariance = inverse @ _outer(z, outcomes.squared * (y - mean) ** 2) @ inverse
+    if not (np.isfinite(covariance).all() and (np.diag(covariance) > 0).all()):
+        return None  # all but singular
     return LogitFit(theta, covariance, _log_likelihood(eta, y, outcomes.weight))
 
 

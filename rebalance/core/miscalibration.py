@@ -11,7 +11,7 @@ import numpy as np
 
 from rebalance.core.correction import probability
 from rebalance.core.log_odds_cells import Outcomes
-from rebalance.core.logit_fit import fit_logit
+from rebalance.core.logit_fit import fit_intercept, fit_logit
 
 _Z95 = 1.959963984540054
 NAN = float("nan")
@@ -96,14 +96,16 @@ def measure(outcomes: Outcomes) -> Calibration:
     x, y, weight = outcomes.log_odds, outcomes.y_true, outcomes.weight
     prob = probability(x)
     predicted, observed = float((weight * prob).sum()), float(weight[y].sum())
-    large = fit_logit(outcomes, np.ones((len(x), 1)), x)
+    large = fit_intercept(outcomes)
     intercept = Interval()
     if large is not None:
         error = math.sqrt(large.covariance[0, 0])
         intercept = _normal(float(large.theta[0]), error)
     ratio = predicted / observed
     over = Interval(ratio)
-    if outcomes.weighted:
+    if predicted == 0:  # below 1e-300: whatever the chance, it is not 1
+        over = Interval(0.0, 0.0, 0.0)
+    elif outcomes.weighted:
         squares = float((outcomes.squared * (prob - ratio * y) ** 2).sum())
         spread = math.sqrt(squares) / predicted
         over = _log_normal(ratio, spread)

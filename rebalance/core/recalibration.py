@@ -14,7 +14,7 @@ import numpy as np
 
 from rebalance.core.correction import log_odds, log_probability
 from rebalance.core.log_odds_cells import Floats, Outcomes
-from rebalance.core.logit_fit import fit_logit
+from rebalance.core.logit_fit import fit_intercept, fit_logit
 from rebalance.core.miscalibration import no_slope
 from rebalance.errors import ArtifactError, FitError
 
@@ -136,7 +136,7 @@ def fit_recalibration(method: str, outcomes: Outcomes) -> Recalibration:
     FitError : the outcomes do not determine it, or it would not rise.
     """
     if method == "intercept":
-        large = fit_logit(outcomes, np.ones((len(outcomes.log_odds), 1)), outcomes.log_odds)
+        large = fit_intercept(outcomes)
         if large is None:
             raise _no_fit(method, "the fit did not converge")
         return Intercept(float(large.theta[0]))

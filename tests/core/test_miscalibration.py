@@ -108,6 +108,13 @@ def test_probabilities_of_nothing_and_all():
     assert found.slope.excludes(1)
 
 
+def test_hopelessly_far_off():
+    # All log odds are -800 where those of 2 of 5 are right.
+    found = measure(gather(np.arange(5) < 2, np.full(5, -800.0)))
+    assert found.intercept.estimate == pytest.approx(800 + math.log(2 / 3), rel=1e-12)
+    assert found.predicted_over_observed.excludes(1)
+
+
 def test_a_single_positive_is_known_to_a_factor_of_seven():
     found = measure(gather(np.arange(1_000) == 500, np.linspace(-9, -5, 1_000)))
     over = found.predicted_over_observed
