@@ -130,23 +130,31 @@ def by_line(z: Floats) -> Floats:
     return np.clip(0.03 * np.exp(0.8 * z[:, 1]), 0.01, 1)
 
 
-def nearest_line() -> Floats:
+def nearest_line(pi: Callable[[Floats], Floats]) -> Floats:
     nodes, weight = np.polynomial.hermite_e.hermegauss(80)
     z = np.array([[1.0, a, b] for a in nodes for b in nodes])
     share = np.outer(weight, weight).ravel() / weight.sum() ** 2
-    p, pi = expit(curve(z)), by_line(z)
-    kept = p + (1 - p) * pi
-    return maximum(z, p / kept, -np.log(pi), share * kept * 1e4)
+    p, pi_0 = expit(curve(z)), pi(z)
+    kept = p + (1 - p) * pi_0
+    return maximum(z, p / kept, -np.log(pi_0), share * kept * 1e4)
 
 
 @pytest.mark.parametrize("sandwich", [True, False])
 def test_robust_intervals_hold_the_nearest_line_where_the_models_do_not(sandwich: bool) -> None:
-    found = coverage(two, curve, by_line, nearest_line(), correction="offset", sandwich=sandwich)
+    target = nearest_line(by_line)
+    found = coverage(two, curve, by_line, target, correction="offset", sandwich=sandwich)
     if sandwich:
         assert (found > LOW).all(), found
         assert (found < HIGH).all(), found
     else:
         assert found.min() < 0.9, found
+
+
+def test_with_weights_it_is_the_line_that_is_nearest_in_the_population() -> None:
+    target = nearest_line(lambda z: np.ones(len(z)))
+    found = coverage(two, curve, by_line, target, correction="weight", sandwich=True)
+    assert (found > LOW).all(), found
+    assert (found < HIGH).all(), found
 
 
 def counts(a: int, b: int, c: int, d: int) -> tuple[Floats, NDArray[np.bool_], Floats]:
