@@ -105,19 +105,22 @@ class Refits:
     def log_odds(self) -> Floats:
         """The population's log odds of every row, shape (n,), from five fits without a fifth each.
 
-        Trees are as many as the model has. A pilot that they start from has seen all rows: what it
+        Trees are as many as the model has, and penalties those that it chose. A pilot that they start from has seen all rows: what it
         knows of them is not out of fold.
         """
         settings, rows = self.settings, self.rows
+        found = self.model.summary
         if "rounds" in self.learner.accepts:
-            settings = replace(settings, rounds=self.model.summary["rounds"])
+            settings = replace(settings, rounds=found["rounds"])
+        if settings.cross_validate is not None:
+            settings = replace(settings, cross_validate=None, l1=found["l1"], l2=found["l2"])
         fold = stratified_folds(rows.y_true, rows.draws, FOLDS)
-        found = np.empty(len(rows))
+        log_odds = np.empty(len(rows))
         for held_out in range(FOLDS):
             inside = fold == held_out
             fitted = self.learner.fit(rows.take(~inside), settings)
             outside = rows.take(inside)
-            found[inside] = fitted.log_odds(outside.columns, outside.baseline)
+            log_odds[inside] = fitted.log_odds(outside.columns, outside.baseline)
         if self.model.scale == "sample" and self.model.drawn is not None:
-            return to_population(found, self.loaded.column("rb_offset").to_numpy())
-        return found
+            return to_population(log_odds, self.loaded.column("rb_offset").to_numpy())
+        return log_odds
