@@ -105,8 +105,8 @@ class Refits:
     def log_odds(self) -> Floats:
         """The population's log odds of every row, shape (n,), from five fits without a fifth each.
 
-        Trees are as many as the model has, and penalties those that it chose. A pilot that they start from has seen all rows: what it
-        knows of them is not out of fold.
+        Trees are as many as the model has, and penalties those that it chose. A pilot that they
+        start from has seen all rows: what it knows of them is not out of fold.
         """
         settings, rows = self.settings, self.rows
         found = self.model.summary
