@@ -52,8 +52,10 @@ def pilot(
 
     It reads the table once and keeps up to --size rows of each class in memory. Its probabilities
     are those of the whole table; `sample` keeps common rows in proportion to them. AUC and
-    calibration are measured on five folds.
+    calibration are measured on five folds. A label of three or more values makes a pilot of all its
+    classes, unless one is named with --positive.
     """
+    from rebalance.steps.pilot import PilotResult
     from rebalance.steps.pilot import pilot as step
 
     result = step(
@@ -70,6 +72,11 @@ def pilot(
         clobber=not no_clobber,
         context=console,
     )
+    if not isinstance(result, PilotResult):
+        from rebalance.cli.class_output import show_pilot
+
+        show_pilot(console, result)
+        return
     shown = {
         "table": f"{result.rows:,} rows, {result.positives:,} positive "
         f"({result.positives / result.rows:.3%})",

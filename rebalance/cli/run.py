@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import options
+from rebalance.cli.class_options import one_rate
 from rebalance.cli.evaluate import metric_tables
 from rebalance.cli.output import Console, facts
 
@@ -53,7 +54,7 @@ def run(
     inputs: tuple[str, ...],
     label: str,
     output: str,
-    rate: float | None,
+    rate: float | dict[str, float] | None,
     ratio: float | None,
     rows: int | None,
     test: float,
@@ -80,7 +81,7 @@ def run(
     pilot's draw, the sample, and the test rows' labels and probabilities.
     """
     given = [value for value in (rate, ratio, rows) if value is not None]
-    asked = options.one_budget(rate, ratio, rows) if given else None
+    asked = options.one_budget(one_rate(rate), ratio, rows) if given else None
     from rebalance.learners.base import Settings
     from rebalance.steps.run import run as step
 

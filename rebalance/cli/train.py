@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rebalance.cli import options
+from rebalance.cli import class_options, options
 from rebalance.cli.output import Console, facts
 
 
@@ -25,6 +25,7 @@ from rebalance.cli.output import Console, facts
 @options.drop
 @options.key
 @options.sample_weight
+@class_options.balancing
 @options.seed
 @options.no_clobber
 @options.console
@@ -44,6 +45,8 @@ def train(
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
+    logit_adjustment: float | None,
+    balanced_softmax: bool,
     seed: int,
     no_clobber: bool,
     console: Console,
@@ -54,6 +57,8 @@ def train(
     finds its number of rounds on a held-out fifth of the rows, then is fitted to all of them.
     """
     from rebalance.learners.base import Settings
+    from rebalance.steps.class_train import balancing_of
+    from rebalance.steps.train import TrainResult
     from rebalance.steps.train import train as step
 
     result = step(
@@ -68,10 +73,16 @@ def train(
         drop=drop,
         key=key,
         sample_weight=sample_weight,
+        balancing=balancing_of(logit_adjustment, balanced_softmax=balanced_softmax),
         settings=Settings(l2, rounds, learning_rate, leaves, seed, console.threads),
         clobber=not no_clobber,
         context=console,
     )
+    if not isinstance(result, TrainResult):
+        from rebalance.cli.class_output import show_train
+
+        show_train(console, result)
+        return
     shown = {
         "fitted on": f"{result.rows:,} rows, {result.positives:,} positive, "
         f"{result.features} features",

@@ -26,6 +26,7 @@ from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
 from rebalance.learners.logistic import LinearModel
 from rebalance.steps.artifacts import pilot_content
+from rebalance.steps.class_pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.features import (
     check_total,
@@ -123,8 +124,10 @@ def pilot(
     seed: int = 0,
     clobber: bool = True,
     context: Context,
-) -> PilotResult:
+) -> PilotResult | ClassPilotResult:
     """Fit a pilot on up to `size` rows of each class and write it to `output`.
+
+    It is one of many classes where the label has three or more values and none is `positive`.
 
     Raises
     ------
@@ -140,9 +143,12 @@ def pilot(
     )
     options = _Options(size, positive, sample_weight, seed)
     draw = _draw(table, label, kinds, options, context)
-    rows = _training_rows(draw, kinds, options)
     chosen = PILOT_TREES if model == "gbm" else Settings()
     settings = replace(chosen, seed=seed, threads=context.threads)
+    if isinstance(draw, ClassDraw):
+        task = ClassPilotTask(table, kinds, output, model, size, drop, key, sample_weight, settings)
+        return class_pilot(draw, task, context)
+    rows = _training_rows(draw, kinds, options)
     with located(table.place, None):
         fitted = learner.fit(rows, settings)
     tell_left_out(fitted.left_out, context)
@@ -200,7 +206,7 @@ def _draw(
     kinds: dict[str, Kind],
     options: _Options,
     context: Context,
-) -> _Draw:
+) -> _Draw | ClassDraw:
     reservoir = Reservoir(options.size)
     counter = LabelCounter(label)
     weight = options.sample_weight
@@ -219,6 +225,8 @@ def _draw(
         rows = pa.RecordBatch.from_arrays(arrays, names=wanted)
         draws = uniforms(options.seed, Purpose.PILOT, batch.start, len(batch))
         reservoir.add(rows, codes, draws)
+    if options.positive is None and len(counter.counts) > 2:
+        return ClassDraw.of(label, counter.counts, reservoir.finish())
     with located(table.place):
         chosen = choose_label(label, counter.counts, options.positive)
     if len(chosen.negatives) > 1:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from rebalance.storage.reading import Expected
 from rebalance.storage.tables import Table, located
 from rebalance.storage.text_schema import expect
 from rebalance.storage.writers import holds_metadata, output_format, table_writers
+
+if TYPE_CHECKING:
+    from rebalance.steps.class_sample import ClassSampleResult
 
 # Retained rows, and the bins of the scores.
 NEED = Need(LIGHT + HELD_BYTES + (16 << 20), outputs=1)
@@ -74,6 +77,7 @@ class Asked:
     probabilities: str | None = None
     design: str | None = None
     clobber: bool = True
+    class_rates: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def _expected(pilot: Pilot | None, sampler: Sampler, asked: Asked, context: Cont
     return expect(pilot.columns, sampler.kinds, named, as_text=as_text, tell=context.note)
 
 
-def sample(asked: Asked, context: Context) -> SampleResult:
+def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
     """Keep every positive and a budget of negatives, each with a known probability.
 
     One pass scores all rows and retains those that may be kept; then c is solved and they are
@@ -137,10 +141,17 @@ def sample(asked: Asked, context: Context) -> SampleResult:
     DataError : the table is damaged or does not fit the pilot.
     ArtifactError : the pilot is damaged, or was made for another label.
     """
+    from rebalance.steps.class_sample import class_sample, is_of_classes
+
+    if is_of_classes(asked):
+        return class_sample(asked, context)
     found = ready(asked, context)
     known, output, probabilities = found.known, asked.output, asked.probabilities
     with Selection(found.table, known, context, keep_ranks=probabilities is not None) as selection:
         selection.look()
+        if known.positive is None and len(selection.population.counts) > 2:
+            values = len(selection.population.counts)
+            return class_sample(asked, context, (found.table, values))
         design = _design(selection.population, known, found.pilot, found.table, context)
         drawn = Drawn(design, found.pilot if known.sampler.kinds else None)
         kept = _write(found.table, selection, drawn, output, probabilities)
