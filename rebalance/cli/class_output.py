@@ -23,6 +23,8 @@ _DECIMALS = {
     "mean_observed": 6, "mean_predicted": 6, "predicted_over_observed": 4, "recall": 4,
 }  # fmt: skip
 
+SHOWN = 30  # classes in a table; --json has all
+
 
 def show_pilot(console: Console, found: ClassPilotResult) -> None:
     """The classes, and how good the pilot is."""
@@ -146,7 +148,11 @@ def _figure(name: str, value: float) -> str:
 
 
 def _table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
-    return Rows(title, headers, rows)
+    shown = list(rows[:SHOWN])
+    if len(rows) > SHOWN:
+        more = f"{len(rows) - SHOWN} more, see --json"
+        shown.append([more, *("" for _ in headers[1:])])
+    return Rows(title, headers, shown)
 
 
 class Rows:

@@ -25,7 +25,7 @@ from rebalance.cli.output import Console, facts, number
     default=5000,
     show_default=True,
     metavar="N",
-    help="Rows of each class to fit it on, at the most.",
+    help="Rows of each class to fit it on, at the most; of many classes 5 N in all.",
 )
 @options.positive
 @options.drop

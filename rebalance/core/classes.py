@@ -155,7 +155,7 @@ def log_rest(log_prob: Floats) -> Floats:
     rest = np.empty_like(log_prob)
     for place in range(count):
         own = log_prob[:, place]
-        others += np.where(first == place, 0.0, np.exp(own - shift))
+        others += np.where(first == place, 0.0, np.exp(np.minimum(own - shift, 0.0)))
         with np.errstate(divide="ignore"):
             # Above one half it is replaced below; rounding may even have passed 1.
             rest[:, place] = np.log1p(-np.exp(np.minimum(own, 0.0)))

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.classes import log_sum
-
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -25,6 +23,7 @@ MAX_STEPS = 100
 _INNER = 200
 # g'H^-1 g is the squared distance from the optimum in standard errors.
 _DECREMENT = 1e-13
+_BLOCK = 1 << 16
 _BLOCK_COLUMNS = 160  # beyond, a block of the Hessian costs more than it saves
 
 
@@ -90,24 +89,27 @@ def fit_softmax(
 
 
 class _Problem:
-    """The objective and what its minimisation needs; prob has shape (n, K)."""
+    """The objective and what its minimisation needs; prob has shape (n, K).
+
+    Work goes on in blocks of rows that stay in the processor's cache.
+    """
 
     def __init__(
         self, z: Floats, codes: Codes, offset: Floats, sample_weight: Floats | None, l2: float
     ) -> None:
         self._z = np.column_stack([np.ones(len(codes)), z])
-        self._offset = np.asfortranarray(offset)
+        self._offset = np.ascontiguousarray(offset)
         self._weight = np.ones(len(codes)) if sample_weight is None else sample_weight
-        self._target = np.zeros(offset.shape, order="F")
-        self._target[np.arange(len(codes)), codes] = 1.0
         self._codes = codes
         self._ridge = np.full((self._z.shape[1], 1), 2.0 * l2)
         self._ridge[0] = 0.0
+        size = max(_BLOCK // offset.shape[1], 256)
+        self._blocks = [slice(at, at + size) for at in range(0, len(codes), size)]
 
     def start(self) -> Floats:
         """The intercepts that fit alone, by iterative scaling; a Newton step from 0 overshoots."""
         found = np.zeros((self._z.shape[1], self._offset.shape[1]))
-        wanted = np.log(self._weight @ self._target)
+        wanted = np.log(np.bincount(self._codes, self._weight, self._offset.shape[1]))
         for _ in range(200):
             _, prob = self.value(found)
             with np.errstate(divide="ignore"):
@@ -119,20 +121,31 @@ class _Problem:
 
     def value(self, at: Floats) -> tuple[float, Floats]:
         """The objective, and the classes' probabilities."""
-        scores = np.asfortranarray(self._z @ at) + self._offset
-        total = log_sum(scores)
-        own = scores[np.arange(len(self._codes)), self._codes]
-        value = self._weight @ (total - own) + 0.5 * float((self._ridge * at**2).sum())
-        return float(value), np.exp(scores - total[:, None])
+        prob = np.empty(self._offset.shape)
+        value = 0.5 * float((self._ridge * at**2).sum())
+        for rows in self._blocks:
+            scores = self._z[rows] @ at
+            scores += self._offset[rows]
+            scores -= scores.max(axis=1, keepdims=True)
+            own = scores[np.arange(len(scores)), self._codes[rows]]
+            np.exp(scores, out=scores)
+            total = scores.sum(axis=1, keepdims=True)
+            np.divide(scores, total, out=prob[rows])
+            value += float(self._weight[rows] @ (np.log(total[:, 0]) - own))
+        return value, prob
 
     def gradient(self, at: Floats, prob: Floats) -> Floats:
         """The gradient, shape (1 + d, K)."""
-        residual = (prob - self._target) * self._weight[:, None]
-        return np.asarray(self._z.T @ residual + self._ridge * at)
+        found = np.asarray(self._ridge * at)
+        for rows in self._blocks:
+            residual = prob[rows].copy()
+            residual[np.arange(len(residual)), self._codes[rows]] -= 1.0
+            residual *= self._weight[rows, None]
+            found += self._z[rows].T @ residual
+        return found
 
     def newton_step(self, gradient: Floats, prob: Floats) -> Floats:
         """Solve Hessian step = -gradient by preconditioned conjugate gradients."""
-        weighted = prob * self._weight[:, None]
         precondition = self._preconditioner(prob)
         step = np.zeros_like(gradient)
         residual = -gradient
@@ -143,7 +156,7 @@ class _Problem:
         for _ in range(_INNER):
             if not product > 0:
                 break
-            curved = self._curve(direction, prob, weighted)
+            curved = self._curve(direction, prob)
             bend = float((direction * curved).sum())
             if not bend > 0:
                 break
@@ -157,20 +170,27 @@ class _Problem:
             direction = scaled + (product / before) * direction
         return step
 
-    def _curve(self, direction: Floats, prob: Floats, weighted: Floats) -> Floats:
+    def _curve(self, direction: Floats, prob: Floats) -> Floats:
         """The Hessian times a direction."""
-        moved = np.asfortranarray(self._z @ direction)
-        mean = (prob * moved).sum(axis=1, keepdims=True)
-        return np.asarray(self._z.T @ (weighted * (moved - mean)) + self._ridge * direction)
+        found = np.asarray(self._ridge * direction)
+        for rows in self._blocks:
+            moved = self._z[rows] @ direction
+            moved -= np.einsum("nk,nk->n", prob[rows], moved)[:, None]
+            moved *= prob[rows]
+            moved *= self._weight[rows, None]
+            found += self._z[rows].T @ moved
+        return found
 
     def _preconditioner(self, prob: Floats) -> _Blocks | _Diagonal:
         z, classes = self._z, prob.shape[1]
-        bends = prob * (1.0 - prob) * self._weight[:, None]
         if z.shape[1] > _BLOCK_COLUMNS:
+            bends = prob * (1.0 - prob) * self._weight[:, None]
             return _Diagonal((z**2).T @ bends + self._ridge)
-        blocks = np.empty((classes, z.shape[1], z.shape[1]))
-        for place in range(classes):
-            blocks[place] = (z * bends[:, [place]]).T @ z
+        blocks = np.zeros((classes, z.shape[1], z.shape[1]))
+        for rows in self._blocks:
+            bends = prob[rows] * (1.0 - prob[rows]) * self._weight[rows, None]
+            for place in range(classes):
+                blocks[place] += (z[rows] * bends[:, [place]]).T @ z[rows]
         return _Blocks(blocks, self._ridge[:, 0])
 
     def spread(self, prob: Floats) -> float:
@@ -189,11 +209,8 @@ class _Blocks:
     """Each class's own block of the Hessian, inverted."""
 
     def __init__(self, blocks: Floats, ridge: Floats) -> None:
-        size = blocks.shape[1]
-        blocks = blocks + np.diag(ridge)
-        trace = np.trace(blocks, axis1=1, axis2=2)
-        blocks += (1e-10 * trace / size + 1e-300)[:, None, None] * np.eye(size)
-        self._inverse = np.linalg.pinv(blocks, hermitian=True)
+        # No step is made where columns say the same thing and nothing bends.
+        self._inverse = np.linalg.pinv(blocks + np.diag(ridge), rcond=1e-10, hermitian=True)
 
     def __call__(self, vector: Floats) -> Floats:
         return np.asarray(np.einsum("kij,jk->ik", self._inverse, vector))

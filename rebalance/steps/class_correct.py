@@ -52,9 +52,8 @@ def is_of_classes(
     table: Table, column: str, rate: float | Mapping[str, float] | None, balanced: str | None
 ) -> bool:
     """Whether the probabilities of many classes are to be corrected."""
-    if column in table.names:
-        return False
-    return "=" in column or isinstance(rate, Mapping) or balanced is not None
+    named = "=" in column and column not in table.names
+    return named or isinstance(rate, Mapping) or balanced is not None
 
 
 def class_sampling(

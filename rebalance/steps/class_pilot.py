@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.class_design import log_shares
+from rebalance.core.class_design import log_shares, spread
 from rebalance.core.class_metrics import ClassFigures, score_classes
 from rebalance.core.classes import Classes, listed, log_softmax
 from rebalance.core.documents import plain
@@ -28,6 +28,8 @@ from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
 
 FOLDS = 5
+# Rows of all classes for each that `size` asks of one: a fit takes as long as rows times classes.
+MOST = 5
 Floats = NDArray[np.float64]
 
 
@@ -74,6 +76,19 @@ class ClassDraw:
         ordered = tuple(counts[value] for value in label.values)
         return cls(drawn[0], place[drawn[1]], label, ordered)
 
+    def thinned(self, most: int, seed: int) -> ClassDraw:
+        """At most so many rows in all, those of the largest classes drawn down first."""
+        if len(self.codes) <= most:
+            return self
+        draws = uniforms(seed, Purpose.HOLD_OUT, 0, len(self.codes))
+        keep = np.zeros(len(self.codes), dtype=bool)
+        for place, rows in enumerate(spread(most, self.drawn.tolist())):
+            members = np.flatnonzero(self.codes == place)
+            keep[members[np.argsort(draws[members], kind="stable")[: max(int(rows), 1)]]] = True
+        return ClassDraw(
+            self.table.filter(pa.array(keep)), self.codes[keep], self.label, self.counts
+        )
+
     @property
     def drawn(self) -> NDArray[np.int64]:
         """Rows drawn of each class, shape (K,)."""
@@ -107,6 +122,7 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
         f"{listed(draw.label.values, draw.counts)}; for one against the others give --positive"
     )
     learner = get_class_learner(task.model)
+    draw = draw.thinned(MOST * task.size, task.settings.seed)
     rows = _training_rows(draw, task)
     with located(task.table.place, None):
         fitted = learner.fit(rows, task.settings)
