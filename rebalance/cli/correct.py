@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import options
+from rebalance.cli.class_options import Rate
 from rebalance.cli.output import Console, facts
 
 
@@ -31,7 +32,10 @@ def parse_prior(
 @click.command()
 @options.inputs
 @click.option(
-    "--probability", required=True, metavar="COLUMN", help="The probabilities to correct."
+    "--probability",
+    required=True,
+    metavar="COLUMN",
+    help="The probabilities to correct; of many classes a=COLUMN,b=COLUMN,c=COLUMN.",
 )
 @options.output_table("The table")
 @click.option("--design", metavar="SAMPLE", help="The sample the model was trained on.")
@@ -39,15 +43,20 @@ def parse_prior(
 @click.option("--offset", metavar="COLUMN", help="A column with log pi_1 - log pi_0.")
 @click.option(
     "--rate",
-    type=options.Number(0, 1, min_open=True),
+    type=Rate(),
     metavar="R",
-    help="The share of negatives that was kept.",
+    help="The share of negatives that was kept; of many classes a=0.1,b=0.02.",
 )
 @click.option(
     "--prior",
     callback=parse_prior,
     metavar="TRAIN,TRUE",
     help="The share of positives in the training rows, and in truth.",
+)
+@click.option(
+    "--balanced",
+    metavar="MODEL",
+    help="Many classes: undo this model's logit adjustment, from its columns rb_balanced_CLASS.",
 )
 @click.option(
     "--sampled",
@@ -63,8 +72,9 @@ def correct(
     design: str | None,
     pi: str | None,
     offset: str | None,
-    rate: float | None,
+    rate: float | dict[str, float] | None,
     prior: tuple[float, float] | None,
+    balanced: str | None,
     sampled: bool,
     no_clobber: bool,
     console: Console,
@@ -74,20 +84,28 @@ def correct(
     For a model trained on a sample that knew nothing of the sampling: log odds + log pi_0 - log
     pi_1. Give one of --design, --pi, --offset, --rate or --prior. With --design and a nonuniform
     sample the table must hold the pilot's features. Adds the column rb_probability.
+
+    Of many classes log p_k - log pi_k, made to sum to 1: name the column of each class, and give
+    --design, --rate a=0.1,b=0.02 or --balanced. Adds rb_probability_CLASS for each.
     """
     console.check_streams(output)
-    from rebalance.steps.correct import Sampling
+    from rebalance.steps.correct import CorrectResult, Sampling
     from rebalance.steps.correct import correct as step
 
     result = step(
         inputs,
         probability,
         output,
-        sampling=Sampling(design, pi, offset, rate, prior),
+        sampling=Sampling(design, pi, offset, rate, prior, balanced),
         sampled=sampled,
         clobber=not no_clobber,
         context=console,
     )
+    if not isinstance(result, CorrectResult):
+        from rebalance.cli.class_output import show_correct
+
+        show_correct(console, result)
+        return
     shown = {
         "rows": f"{result.rows:,}",
         "mean before": f"{result.mean_before:.6f}",

@@ -37,7 +37,8 @@ ONLY_WEIGHTED = ("weight", "weight_positives", "predicted_positives")
     "probabilities",
     multiple=True,
     metavar="COLUMN",
-    help="A column of probabilities; repeatable.  [default: rb_probability]",
+    help="A column of probabilities; repeatable. Of many classes a=COLUMN,b=COLUMN.  "
+    "[default: rb_probability, or rb_probability_CLASS of all classes]",
 )
 @options.positive
 @options.sample_weight
@@ -95,6 +96,10 @@ def evaluate(
     found, not given, are found on these very rows: find them on a validation table, and give the
     number when the test table's turn comes. What is not defined is shown as "-".
 
+    Of many classes: log_loss, accuracy, balanced_accuracy, roc_auc (mean of each class against the
+    rest) and share_difference, the sum over the classes of |mean predicted - observed share|;
+    these --fail-if can name. In memory are 8 bytes a row for each class.
+
     The table is read once, and only the columns needed. In memory are 9 bytes a row; 8 more for
     each further column of probabilities; 10 more with --by, or 19 more with --sample-weight.
 
@@ -102,6 +107,7 @@ def evaluate(
         rebalance evaluate predictions.parquet -l late --threshold recall=0.8 --plot curves.png
         rebalance evaluate predictions.parquet -l late --fail-if 'predicted_over_observed<0.95'
     """
+    from rebalance.steps.evaluate import Evaluation
     from rebalance.steps.evaluate import evaluate as step
 
     found = step(
@@ -118,7 +124,13 @@ def evaluate(
         clobber=not no_clobber,
         context=console,
     )
-    console.show("evaluate", found.document(), *metric_tables(found), data=True)
+    if isinstance(found, Evaluation):
+        tables = metric_tables(found)
+    else:
+        from rebalance.cli.class_output import class_metric_tables
+
+        tables = class_metric_tables(found)
+    console.show("evaluate", found.document(), *tables, data=True)
     for failed in found.failed:
         click.echo(f"check failed: {failed}", err=True)
     found.raise_failed()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from rebalance.cli.class_options import Rate
 from rebalance.cli.output import Console
 from rebalance.cli.reading import reading_options, take_reading
 from rebalance.errors import UsageError
@@ -163,7 +164,7 @@ def budget(command: F) -> F:
             help="Share of the population's information kept; the pilot knows the rate for it.",
         ),
         click.option(
-            "--rows", type=click.IntRange(1), metavar="N", help="Rows kept, of both classes."
+            "--rows", type=click.IntRange(1), metavar="N", help="Rows kept, of all classes."
         ),
         click.option(
             "--ratio",
@@ -173,9 +174,9 @@ def budget(command: F) -> F:
         ),
         click.option(
             "--rate",
-            type=Number(0, 1, min_open=True),
+            type=Rate(),
             metavar="R",
-            help="Share of the negatives kept.",
+            help="Share of the negatives kept; of many classes a=0.1,b=0.02, the others whole.",
         ),
     ):
         command = decorate(command)

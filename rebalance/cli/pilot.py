@@ -32,7 +32,7 @@ SHOWN_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     default=5000,
     show_default=True,
     metavar="N",
-    help="Rows of each class to fit it on, at the most.",
+    help="Rows of each class to fit it on, at the most; of many classes 5 N in all.",
 )
 @options.positive
 @options.drop
@@ -65,11 +65,13 @@ def pilot(
 
     It reads the table once and keeps up to --size rows of each class in memory. Its probabilities
     are those of the whole table; `sample` keeps common rows in proportion to them. AUC and
-    calibration are measured on five folds.
+    calibration are measured on five folds. A label of three or more values makes a pilot of all its
+    classes, unless one is named with --positive.
 
     The plan printed says, for rates of negatives kept, how much of the table's information a sample
     keeps (its efficiency: the share of the table's rows that would do as well, drawn at random).
     """
+    from rebalance.steps.pilot import PilotResult
     from rebalance.steps.pilot import pilot as step
 
     result = step(
@@ -87,6 +89,11 @@ def pilot(
         clobber=not no_clobber,
         context=console,
     )
+    if not isinstance(result, PilotResult):
+        from rebalance.cli.class_output import show_pilot
+
+        show_pilot(console, result)
+        return
     shown = {
         "table": f"{result.rows:,} rows, {result.positives:,} positive "
         f"({result.positives / result.rows:.3%})",

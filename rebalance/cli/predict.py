@@ -39,20 +39,25 @@ def predict(
 ) -> None:
     """Add rb_probability, the population's probability, to every row.
 
+    A model of many classes adds rb_probability_CLASS for each, or rb_balanced_CLASS where it has a
+    logit adjustment.
+
     Rows keep their order. The table is read once; in memory are a few batches, and the rows of one
     row group that wait to be written.
     """
     console.check_streams(output)
     if dry_run:
         from rebalance.steps.artifacts import read_model
+        from rebalance.steps.class_artifacts import read_if_class_model
         from rebalance.steps.plan import plan_copies
 
-        named = list(read_model(model).kinds)
+        named = list((read_if_class_model(model) or read_model(model)).kinds)
         plan = plan_copies(
             inputs, [output], console, columns=keep or None, named=named, clobber=not no_clobber
         )
         show_plan(console, "predict", plan, output)
         return
+    from rebalance.steps.predict import PredictResult
     from rebalance.steps.predict import predict as step
 
     result = step(
@@ -64,5 +69,10 @@ def predict(
         clobber=not no_clobber,
         context=console,
     )
+    if not isinstance(result, PredictResult):
+        from rebalance.cli.class_output import show_predict
+
+        show_predict(console, result)
+        return
     shown = {"rows": f"{result.rows:,}", "mean probability": f"{result.mean_probability:.6f}"}
     console.show("predict", result.document(), facts(f"predictions: {output}", shown))

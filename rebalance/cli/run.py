@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import options
+from rebalance.cli.class_options import one_rate
 from rebalance.cli.evaluate import metric_tables
 from rebalance.cli.output import Console, facts
 
@@ -54,7 +55,7 @@ def run(
     inputs: tuple[str, ...],
     label: str,
     output: str,
-    rate: float | None,
+    rate: float | dict[str, float] | None,
     ratio: float | None,
     rows: int | None,
     efficiency: float | None,
@@ -88,7 +89,7 @@ def run(
     are predicted by models that did not see them, which takes five more fits to the sample.
     """
     given = [value for value in (rate, ratio, rows, efficiency) if value is not None]
-    asked = options.one_budget(rate, ratio, rows, efficiency) if given else None
+    asked = options.one_budget(one_rate(rate), ratio, rows, efficiency) if given else None
     from rebalance.learners.base import Settings
     from rebalance.steps.run import run as step
 

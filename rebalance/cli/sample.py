@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rebalance.cli import options
+from rebalance.cli import class_options, options
 from rebalance.cli.output import Console, facts, show_plan
 
 
@@ -81,7 +81,7 @@ def sample(
     positive: str | None,
     method: str | None,
     score: str | None,
-    rate: float | None,
+    rate: float | dict[str, float] | None,
     ratio: float | None,
     rows: int | None,
     efficiency: float | None,
@@ -104,12 +104,16 @@ def sample(
     known. Columns rb_row, rb_pi, rb_weight and rb_offset are added; the design, the pilot in it,
     goes along.
 
+    With a label of many classes, give each its --rate, a=0.1,b=0.02, or --rows for as many of each
+    as there are; rb_offset is then a list, one number a class (in text a column a class).
+
     In memory: a batch for each thread, and up to 32 MB of retained rows; more go to a temporary
     file. --probabilities puts 8 bytes for each row of the table there, too.
     """
     console.check_streams(output, probabilities)
-    budget = options.one_budget(rate, ratio, rows, efficiency)
+    budget, class_rates = class_options.budgets(rate, ratio, rows, efficiency)
     from rebalance.steps.ready import Asked
+    from rebalance.steps.sample import SampleResult
     from rebalance.steps.sample import sample as step
 
     asked = Asked(
@@ -130,6 +134,7 @@ def sample(
         probabilities=probabilities,
         design=design,
         clobber=not no_clobber,
+        class_rates=class_rates,
     )
     if dry_run:
         from rebalance.steps.plan import plan_sample
@@ -137,6 +142,11 @@ def sample(
         show_plan(console, "sample", plan_sample(asked, console), output)
         return
     result = step(asked, console)
+    if not isinstance(result, SampleResult):
+        from rebalance.cli.class_output import show_sample
+
+        show_sample(console, result)
+        return
     kept = result.kept_positives + result.kept_negatives
     all_kept = result.kept_positives == result.positives
     shown = {

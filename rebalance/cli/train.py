@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rebalance.cli import options
+from rebalance.cli import class_options, options
 from rebalance.cli.output import Console, facts
 
 
@@ -43,6 +43,7 @@ from rebalance.cli.output import Console, facts
 @options.drop
 @options.key
 @options.sample_weight
+@class_options.balancing
 @options.seed
 @options.no_clobber
 @options.console
@@ -68,6 +69,8 @@ def train(
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
+    logit_adjustment: float | None,
+    balanced_softmax: bool,
     seed: int,
     no_clobber: bool,
     console: Console,
@@ -87,7 +90,9 @@ def train(
     refuses where an interval is wider than +-0.05.
     """
     from rebalance.learners.base import Settings
+    from rebalance.steps.class_train import balancing_of
     from rebalance.steps.recalibrate import Wanted
+    from rebalance.steps.train import TrainResult
     from rebalance.steps.train import train as step
 
     result = step(
@@ -102,6 +107,7 @@ def train(
         drop=drop,
         key=key,
         sample_weight=sample_weight,
+        balancing=balancing_of(logit_adjustment, balanced_softmax=balanced_softmax),
         settings=Settings(
             l2,
             rounds,
@@ -117,6 +123,11 @@ def train(
         clobber=not no_clobber,
         context=console,
     )
+    if not isinstance(result, TrainResult):
+        from rebalance.cli.class_output import show_train
+
+        show_train(console, result)
+        return
     shown = {
         "fitted on": f"{result.rows:,} rows, {result.positives:,} positive, "
         f"{result.features} features",

@@ -95,13 +95,19 @@ def run_checks(
     return done
 
 
-def parse_check(text: str, columns: Sequence[str], thresholds: Sequence[Threshold]) -> Check:
+def parse_check(
+    text: str,
+    columns: Sequence[str],
+    thresholds: Sequence[Threshold],
+    metrics: Sequence[str] = METRICS,
+) -> Check:
     """Read one check.
 
     Parameters
     ----------
     columns : the probability columns that are evaluated.
     thresholds : those that are evaluated; a check can name no other.
+    metrics : the names of the figures that need no threshold.
 
     Raises
     ------
@@ -136,7 +142,7 @@ def parse_check(text: str, columns: Sequence[str], thresholds: Sequence[Threshol
         )
     metric, at, named = (part.strip() for part in rest.partition("@"))
     threshold = _known_threshold(named, thresholds, where) if at else None
-    _check_metric(metric, bool(at), where)
+    _check_metric(metric, metrics, bool(at), where)
     return Check(text, name if colon else None, metric, threshold, found["sign"], limit)
 
 
@@ -152,8 +158,8 @@ def _known_threshold(named: str, thresholds: Sequence[Threshold], where: str) ->
     return threshold
 
 
-def _check_metric(metric: str, at_threshold: bool, where: str) -> None:
-    known, other = (THRESHOLD_METRICS, METRICS) if at_threshold else (METRICS, THRESHOLD_METRICS)
+def _check_metric(metric: str, metrics: Sequence[str], at_threshold: bool, where: str) -> None:
+    known, other = (THRESHOLD_METRICS, metrics) if at_threshold else (metrics, THRESHOLD_METRICS)
     if metric in known:
         return
     if metric in other:

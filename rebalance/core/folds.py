@@ -21,3 +21,22 @@ def stratified_folds(
         order = np.argsort(draws[members], kind="stable")
         folds[members[order]] = np.arange(len(members)) % count
     return folds
+
+
+def class_folds(
+    codes: NDArray[np.int64], draws: NDArray[np.float64], count: int
+) -> NDArray[np.int64]:
+    """The fold, 0 to `count` - 1, of each row of many classes, dealt out within each class.
+
+    A class of fewer than `count` rows cannot be in all of them: its rows have fold -1, none.
+
+    >>> class_folds(np.array([0, 1, 0, 2, 1]), np.array([0.9, 0.2, 0.3, 0.5, 0.1]), 2).tolist()
+    [1, 1, 0, -1, 0]
+    """
+    folds = np.full(len(codes), -1, dtype=np.int64)
+    for value in np.unique(codes):
+        members = np.flatnonzero(codes == value)
+        if len(members) >= count:
+            order = np.argsort(draws[members], kind="stable")
+            folds[members[order]] = np.arange(len(members)) % count
+    return folds

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
-from rebalance.errors import DataError, nearest
+from rebalance.errors import ArtifactError, DataError, nearest
 
 MAX_VALUES = 100
 
@@ -46,8 +46,23 @@ class Label:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Label:
-        """The label that `to_document` described."""
+        """The label that `to_document` described.
+
+        Raises
+        ------
+        ArtifactError : it has many classes and no positive value.
+        """
+        if "classes" in document:
+            raise ArtifactError(
+                f"it was made for the {len(document['classes'])} classes of "
+                f"'{document['column']}', and a positive value is needed here",
+                remedy="make it with --positive VALUE, or name the classes as --help says",
+            )
         return cls(document["column"], document["positive"], tuple(document["negatives"]))
+
+
+class ManyClassesError(DataError):
+    """A label has three or more values, and none was named as the positive one."""
 
 
 def canonical(value: Any) -> str:
@@ -152,6 +167,7 @@ def choose_label(column: str, counts: Mapping[str, int], asked: str | None) -> L
     Raises
     ------
     DataError : one class only; three or more and no value asked for; a value that is not there.
+        With three or more it is a `ManyClassesError`.
     """
     where = f"column '{column}'"
     listed = ", ".join(f"{value} ({count:,})" for value, count in counts.items())
@@ -172,7 +188,7 @@ def choose_label(column: str, counts: Mapping[str, int], asked: str | None) -> L
                 remedy=f"name another with --positive; {nearest(wanted, counts)}",
             )
     elif len(counts) > 2:
-        raise DataError(
+        raise ManyClassesError(
             f"the label has {len(counts)} classes where two are needed: {listed}",
             where=where,
             remedy="name the rare one with --positive VALUE, and all others count as negative",

@@ -67,12 +67,19 @@ def read_forest(text: str) -> Forest | None:
 
     It takes trees of up to 16 leaves, to which NaN is missing and zero is a number.
     """
+    found = read_forests(text, 1)
+    return None if found is None else found[0]
+
+
+def read_forests(text: str, count: int) -> list[Forest] | None:
+    """The forests of so many classes, whose trees take turns in the text; see `read_forest`."""
     if max(_numbers(text, "num_leaves")) > MAX_LEAVES:
         return None
     if any(_missing(decision) == _ZERO_IS_MISSING for decision in _numbers(text, "decision_type")):
         return None
     parts = text.partition("\nend of trees")[0].split("\nTree=")[1:]
-    return Forest([_read_tree(part) for part in parts])
+    trees = [_read_tree(part) for part in parts]
+    return [Forest(trees[place::count]) for place in range(count)]
 
 
 class Forest:

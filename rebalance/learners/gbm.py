@@ -90,18 +90,7 @@ class TreeModel:
     @cached_property
     def _reading(self) -> Encoder:
         """The encoder of the columns that are read."""
-        encoder = self.encoder
-        used = {encoder.terms[position].feature for position in features_used(self.text)}
-        if not used:
-            return encoder
-        unused = {name: "no tree uses it" for name in encoder.kinds if name not in used}
-        return replace(
-            encoder,
-            kinds={name: kind for name, kind in encoder.kinds.items() if name in used},
-            terms=tuple(term for term in encoder.terms if term.feature in used),
-            left_out=encoder.left_out | unused,
-            widths={name: width for name, width in encoder.widths.items() if name in used},
-        )
+        return read_by_trees(self.encoder, self.text)
 
     @cached_property
     def _terms(self) -> list[int]:
@@ -142,7 +131,7 @@ class GradientBoosting:
         if rounds is None:
             rounds, found_by = _find_rounds(rows, matrix, encoder, settings), "held-out rows"
         booster = _boost(rows, matrix, encoder, settings, rounds)
-        text = _without_parameters(booster.model_to_string(num_iteration=rounds))
+        text = without_parameters(booster.model_to_string(num_iteration=rounds))
         return TreeModel(encoder, text, rounds, found_by, settings.threads)
 
     def load(self, members: Mapping[str, bytes]) -> Fitted:
@@ -154,6 +143,21 @@ class GradientBoosting:
             document["rounds"],
             document["found_by"],
         )
+
+
+def read_by_trees(encoder: Encoder, text: str) -> Encoder:
+    """The encoder of the columns that trees split on; of all, where there is no split."""
+    used = {encoder.terms[position].feature for position in features_used(text)}
+    if not used:
+        return encoder
+    unused = {name: "no tree uses it" for name in encoder.kinds if name not in used}
+    return replace(
+        encoder,
+        kinds={name: kind for name, kind in encoder.kinds.items() if name in used},
+        terms=tuple(term for term in encoder.terms if term.feature in used),
+        left_out=encoder.left_out | unused,
+        widths={name: width for name, width in encoder.widths.items() if name in used},
+    )
 
 
 def _find_rounds(rows: TrainingRows, matrix: Floats, encoder: Encoder, settings: Settings) -> int:
@@ -232,6 +236,6 @@ def _dataset(
     )
 
 
-def _without_parameters(text: str) -> str:
+def without_parameters(text: str) -> str:
     """The trees alone: the parameters hold the number of threads, which must change nothing."""
     return re.sub(r"\nparameters:.*?end of parameters\n", "\n", text, flags=re.DOTALL)

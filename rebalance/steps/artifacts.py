@@ -33,6 +33,7 @@ from rebalance.learners.logistic import LinearModel
 from rebalance.samplers import Sampler, get_sampler
 from rebalance.storage.artifacts import (
     FORMAT,
+    TWO_CLASSES_FORMAT,
     artifact_bytes,
     named_bytes,
     pack,
@@ -202,12 +203,12 @@ class Drawn:
         """The design as JSON, the pilot inside it as base64."""
         document = {
             "kind": "design",
-            "format": FORMAT,
+            "format": TWO_CLASSES_FORMAT,
             "rebalance": __version__,
             **self.design.to_document(),
             "pilot": base64.b64encode(self.pilot.content).decode() if self.pilot else None,
         }
-        return json.dumps(document | {"digest": _digest(document)}, sort_keys=True)
+        return json.dumps(document | {"digest": digest_of(document)}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes, title: str) -> Drawn:
@@ -221,6 +222,8 @@ class Drawn:
         try:
             document = json.loads(text)
             newer = document["kind"] == "design" and document["format"] > FORMAT
+            if not newer:
+                Label.from_document(document["label"])  # raises where it has many classes
             design = None if newer else Design.from_document(document)
             packed = None if newer else document["pilot"]
             digest = document.pop("digest")
@@ -236,7 +239,7 @@ class Drawn:
                 where=where,
                 remedy="upgrade: pip install -U rebalance-cli",
             )
-        if _digest(document) != digest:
+        if digest_of(document) != digest:
             raise ArtifactError(
                 "the design was altered", where=where, remedy="draw the sample again"
             )
@@ -375,7 +378,7 @@ def read_design_file(path: str) -> Drawn:
     return Drawn.from_json(named_bytes(path, "design", remedy), path)
 
 
-def _digest(document: Mapping[str, Any]) -> str:
+def digest_of(document: Mapping[str, Any]) -> str:
     """SHA-256 of a document, whatever the order of its keys."""
     text = json.dumps(document, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from rebalance.core.correction import log_odds, offset, prior_shift, probability, to_population
 from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.steps.artifacts import Drawn, read_design, read_design_file
+from rebalance.steps.class_correct import (
+    ClassCorrectResult,
+    class_correct,
+    class_sampling,
+    is_of_classes,
+)
 from rebalance.steps.context import Context
 from rebalance.steps.memory import LIGHT, Need, open_within
 from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY
@@ -31,14 +37,16 @@ class Sampling:
 
     design : a sample, or a design file; its pi is recomputed for every row.
     pi : the column with pi_0 for every row. offset : the column with l for every row.
-    rate : the pi_0 of all rows. prior : shares of positives in the training rows and in truth.
+    rate : the pi_0 of all rows; of many classes the pi of each. balanced : many classes, see
+        `steps.class_correct`. prior : shares of positives in the training rows and in truth.
     """
 
     design: str | None = None
     pi: str | None = None
     offset: str | None = None
-    rate: float | None = None
+    rate: float | Mapping[str, float] | None = None
     prior: tuple[float, float] | None = None
+    balanced: str | None = None
 
     def check(self) -> None:
         """Refuse none or several.
@@ -47,7 +55,7 @@ class Sampling:
         ------
         UsageError : not exactly one is given.
         """
-        options = ("design", "pi", "offset", "rate", "prior")
+        options = ("design", "pi", "offset", "rate", "prior", "balanced")
         given = [f"--{name}" for name in options if getattr(self, name) is not None]
         if not given:
             raise UsageError(
@@ -83,7 +91,7 @@ def correct(
     sampled: bool = False,
     clobber: bool = True,
     context: Context,
-) -> CorrectResult:
+) -> CorrectResult | ClassCorrectResult:
     """Write the table with `rb_probability` beside its columns, in the same order.
 
     Probabilities of exactly 0 or 1 stay what they are, and are counted.
@@ -94,9 +102,18 @@ def correct(
     DataError : a probability outside 0..1, a pi that is none, or probabilities corrected already.
     """
     sampling.check()
-    check_outputs([output], [*inputs, *filter(None, [sampling.design])], clobber=clobber)
+    beside = filter(None, [sampling.design, sampling.balanced])
+    check_outputs([output], [*inputs, *beside], clobber=clobber)
     output_format(output)
     table = open_within(inputs, context, Need(LIGHT, outputs=1))
+    if is_of_classes(table, column, sampling.rate, sampling.balanced):
+        known = class_sampling(
+            sampling.design, sampling.rate, sampling.balanced, sampling.pi, sampling.offset,
+            sampling.prior,
+        )  # fmt: skip
+        return class_correct(
+            table, column, output, sampling=known, sampled=sampled, context=context
+        )
     drawn = _read_drawn(sampling.design) if sampling.design is not None else None
     _check(table, column, sampling, drawn)
     rows, before, after, certain = 0, 0.0, 0.0, 0
@@ -163,7 +180,7 @@ def _shift(batch: Batch, sampling: Sampling, drawn: Drawn | None) -> Floats | fl
         found = _numbers(batch, sampling.offset)
         _refuse(batch, sampling.offset, found, ~np.isfinite(found), "finite")
         return found
-    if sampling.rate is not None:
+    if isinstance(sampling.rate, float | int):
         return -float(np.log(sampling.rate))
     train, true = sampling.prior or (0.5, 0.5)
     return prior_shift(train, true)

@@ -17,6 +17,7 @@ from rebalance.core.thresholds import Threshold, figures_at, parse_threshold
 from rebalance.errors import CheckError, UsageError
 from rebalance.report.curves import Curves, curves, curves_picture
 from rebalance.report.pictures import picture_format
+from rebalance.steps.class_evaluate import ClassEvaluation, class_columns_of, class_evaluate
 from rebalance.steps.context import Context
 from rebalance.steps.memory import MIDDLE, Need, within
 from rebalance.steps.outcomes import (
@@ -124,7 +125,7 @@ def evaluate(
     plot: str | None = None,
     clobber: bool = True,
     context: Context,
-) -> Evaluation:
+) -> Evaluation | ClassEvaluation:
     """Compare probabilities with what happened.
 
     Only the columns needed are read, batch by batch, into numbers: 8 bytes a row for each column
@@ -149,6 +150,17 @@ def evaluate(
         picture_format(plot)
     check_outputs([plot], inputs, clobber=clobber)
     table = open_table(inputs, context.reading)
+    of_classes = class_columns_of(table, label, probabilities, positive)
+    if of_classes is not None:
+        return class_evaluate(
+            table,
+            label,
+            of_classes,
+            sample_weight=sample_weight,
+            checks=checks,
+            unused={"--threshold": bool(cuts), "--by": by is not None, "--plot": plot is not None},
+            context=context,
+        )
     columns = probability_columns(table, label, probabilities)
     parsed = [parse_check(text, columns, cuts) for text in checks]
     asked = Asked(label, columns, positive, sample_weight, segment_keys(table, by))

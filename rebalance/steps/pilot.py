@@ -27,6 +27,7 @@ from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
 from rebalance.steps.artifacts import encoder_of, pilot_content
+from rebalance.steps.class_pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.features import (
     check_total,
@@ -131,10 +132,11 @@ def pilot(
     plan: str | None = None,
     clobber: bool = True,
     context: Context,
-) -> PilotResult:
+) -> PilotResult | ClassPilotResult:
     """Fit a pilot on up to `size` rows of each class and write it to `output`.
 
-    `plan` names a picture of how much information samples keep.
+    `plan` names a picture of how much information samples keep. It is a pilot of many classes where
+    the label has three or more values and none is `positive`.
 
     Raises
     ------
@@ -151,9 +153,18 @@ def pilot(
     )
     options = _Options(size, positive, sample_weight, seed)
     draw = _draw(table, label, kinds, options, context)
-    rows = _training_rows(draw, kinds, options)
     chosen = PILOT_TREES if model == "gbm" else Settings()
     settings = replace(chosen, seed=seed, threads=context.threads)
+    if isinstance(draw, ClassDraw):
+        if plan is not None:
+            raise UsageError(
+                "--plan is for two classes: the information that samples of many classes keep is "
+                "not known",
+                remedy="leave it out, or choose one class with --positive",
+            )
+        task = ClassPilotTask(table, kinds, output, model, size, drop, key, sample_weight, settings)
+        return class_pilot(draw, task, context)
+    rows = _training_rows(draw, kinds, options)
     with located(table.place, None):
         fitted = learner.fit(rows, settings)
     tell_left_out(fitted.left_out, context)
@@ -219,7 +230,7 @@ def _draw(
     kinds: dict[str, Kind],
     options: _Options,
     context: Context,
-) -> _Draw:
+) -> _Draw | ClassDraw:
     reservoir = Reservoir(options.size)
     counter = LabelCounter(label)
     weight = options.sample_weight
@@ -238,6 +249,8 @@ def _draw(
         rows = pa.RecordBatch.from_arrays(arrays, names=wanted)
         draws = uniforms(options.seed, Purpose.PILOT, batch.start, len(batch))
         reservoir.add(rows, codes, draws)
+    if options.positive is None and len(counter.counts) > 2:
+        return ClassDraw.of(label, counter.counts, reservoir.finish())
     with located(table.place):
         chosen = choose_label(label, counter.counts, options.positive)
     if len(chosen.negatives) > 1:

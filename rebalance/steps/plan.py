@@ -72,6 +72,11 @@ def plan_sample(asked: Asked, context: Context) -> Plan:
     ------
     UsageError, DataError, ArtifactError : whatever `sample` would find before it reads the table.
     """
+    from rebalance.steps.class_plan import plan_class_sample
+    from rebalance.steps.class_sample import is_of_classes
+
+    if is_of_classes(asked):
+        return plan_class_sample(asked, context)
     found = ready(asked, context)
     known, table = found.known, found.table
     if found.pilot is not None:
@@ -90,7 +95,7 @@ def plan_sample(asked: Asked, context: Context) -> Plan:
         classes_from=classes_from,
         expected_rows=kept,
         expected_negatives=round(wanted),
-        output_bytes=round(kept * (_stored_bytes(table, asked.output) + added)),
+        output_bytes=round(kept * (stored_bytes(table, asked.output) + added)),
     )
 
 
@@ -122,7 +127,7 @@ def plan_copies(
         table.require(name, "the options")
     plan = plan_table(table, need, context)
     share = 1.0 if columns is None else row_bytes(table, columns) / row_bytes(table)
-    stored = plan.rows * _stored_bytes(table, outputs[0]) * share
+    stored = plan.rows * stored_bytes(table, outputs[0]) * share
     return replace(plan, output_bytes=round(stored))
 
 
@@ -151,7 +156,7 @@ def _first_share(table: Table, column: str, positive: str | None) -> tuple[float
     return share, f"the share in the first {len(first):,} rows"
 
 
-def _stored_bytes(table: Table, output: str) -> float:
+def stored_bytes(table: Table, output: str) -> float:
     """The bytes of a row in an output: as in the input, where both are text or neither is."""
     text = output_format(output) not in _PACKED_FORMATS
     if text == table.is_text:

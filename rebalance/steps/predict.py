@@ -15,6 +15,8 @@ from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import probability, to_sample
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.artifacts import Model, read_model
+from rebalance.steps.class_artifacts import read_if_class_model
+from rebalance.steps.class_predict import ClassPredictResult, class_predict
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
@@ -51,7 +53,7 @@ def predict(
     sampled: bool = False,
     clobber: bool = True,
     context: Context,
-) -> PredictResult:
+) -> PredictResult | ClassPredictResult:
     """Score every row, in the same order, beside the columns kept (all where `keep` is None).
 
     Raises
@@ -61,6 +63,9 @@ def predict(
     """
     check_outputs([output], [*inputs, model], clobber=clobber)
     output_format(output)
+    classes = read_if_class_model(model)
+    if classes is not None:
+        return class_predict(inputs, classes, output, keep=keep, sampled=sampled, context=context)
     read = read_model(model)
     if sampled and read.drawn is None:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rebalance.core.design import LOCAL, UNIFORM, Budget
@@ -49,6 +49,7 @@ class Asked:
     probabilities: str | None = None
     design: str | None = None
     clobber: bool = True
+    class_rates: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,20 @@ class Wanted:
                 remedy="leave --check-calibration out",
             )
 
+    def refuse_many_classes(self) -> None:
+        """Check that nothing is asked for, where the label has many classes.
+
+        Raises
+        ------
+        UsageError : calibration is to be measured or corrected.
+        """
+        if self.is_any:
+            raise UsageError(
+                "calibration is measured and corrected for two classes, and the label has many",
+                remedy="leave --calibrate-on, --recalibrate and --check-calibration out, and look "
+                "at each class with 'rebalance evaluate'",
+            )
+
 
 NOTHING_WANTED = Wanted()
 

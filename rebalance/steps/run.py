@@ -197,6 +197,12 @@ def _steps(
         plot=paths["curves"],
         context=context,
     )
+    if not (
+        isinstance(sampled, SampleResult)
+        and isinstance(trained, TrainResult)
+        and isinstance(evaluated, Evaluation)
+    ):  # many classes are refused before the split
+        raise UsageError("the label has many classes", remedy="name one with --positive VALUE")
     steps: dict[str, Any] = {
         "split": parts,
         "pilot": piloted,

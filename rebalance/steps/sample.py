@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from rebalance.steps.selection import Known, Population, Selection
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.writers import table_writers
+
+if TYPE_CHECKING:
+    from rebalance.steps.class_sample import ClassSampleResult
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +57,7 @@ class SampleResult:
         return asdict(self)
 
 
-def sample(asked: Asked, context: Context) -> SampleResult:
+def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
     """Keep every positive and a budget of negatives, each with a known probability.
 
     One pass scores all rows and retains those that may be kept; then c is solved and they are
@@ -67,10 +70,17 @@ def sample(asked: Asked, context: Context) -> SampleResult:
     DataError : the table is damaged or does not fit the pilot.
     ArtifactError : the pilot is damaged, or was made for another label.
     """
+    from rebalance.steps.class_sample import class_sample, is_of_classes
+
+    if is_of_classes(asked):
+        return class_sample(asked, context)
     found = ready(asked, context)
     known, output, probabilities = found.known, asked.output, asked.probabilities
     with Selection(found.table, known, context, keep_ranks=probabilities is not None) as selection:
         selection.look()
+        if known.positive is None and len(selection.population.counts) > 2:
+            values = len(selection.population.counts)
+            return class_sample(asked, context, (found.table, values))
         design = _design(selection.population, known, found.pilot, found.table, context)
         drawn = Drawn(design, found.pilot if known.sampler.kinds or known.joined else None)
         kept = _write(found, selection, drawn, output, probabilities)

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
-from rebalance.core.labels import Label, LabelCounter, canonical, choose_label, is_positive
+from rebalance.core.labels import (
+    Label,
+    LabelCounter,
+    ManyClassesError,
+    canonical,
+    choose_label,
+    is_positive,
+)
 from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Settings, TrainingRows
@@ -24,6 +31,14 @@ from rebalance.steps.artifacts import (
     read_design_file,
 )
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
+from rebalance.steps.class_artifacts import read_if_class_design
+from rebalance.steps.class_train import (
+    Balancing,
+    ClassTask,
+    ClassTrainResult,
+    class_train,
+    refuse_balancing,
+)
 from rebalance.steps.context import Context
 from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import (
@@ -128,11 +143,12 @@ def train(
     drop: Sequence[str] = (),
     key: str | None = None,
     sample_weight: str | None = None,
+    balancing: Balancing | None = None,
     settings: Settings,
     wanted: Wanted = NOTHING_WANTED,
     clobber: bool = True,
     context: Context,
-) -> TrainResult:
+) -> TrainResult | ClassTrainResult:
     """Fit a learner on a sample, or on a population itself with `natural`, and write the model.
 
     `wanted` says on what to measure calibration, and whether to correct it; see `steps.calibrate`.
@@ -155,6 +171,14 @@ def train(
     need = Need(HEAVY, per_value=3.0 + copies, per_row=48.0)
     table = open_within(inputs, context, need)
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
+    of_classes = ClassTask(
+        output, model, label, positive, correction, asked.drop, key, sample_weight, balancing,
+        settings,
+    )  # fmt: skip
+    classes = read_if_class_design(inputs[0], table.metadata, design) if not natural else None
+    if classes is not None:
+        wanted.refuse_many_classes()
+        return class_train(table, classes, of_classes, context)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
     kinds = _features(table, task, context)
@@ -162,7 +186,14 @@ def train(
     if wanted.on:
         held = estimate(table, need, 0, 0)
         measured_on = open_natural(wanted, task.label, task.sample_weight, held, context)
-    loaded = _load(table, task, kinds, context)
+    try:
+        loaded = _load(table, task, kinds, context)
+    except ManyClassesError:
+        if not natural:
+            raise
+        wanted.refuse_many_classes()
+        return class_train(table, None, of_classes, context)
+    refuse_balancing(balancing, loaded.label.column)
     start = _start(loaded, task, learner.starts_from_baseline, context)
     rows = _training_rows(loaded, task, kinds, start, settings.seed)
     with located(table.place):

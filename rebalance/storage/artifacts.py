@@ -20,7 +20,8 @@ from typing import Any
 from rebalance.errors import ArtifactError, DataError
 from rebalance.storage.remote import is_uri, read_bytes
 
-FORMAT = 1
+FORMAT = 2  # the newest that is read; artifacts of many classes are of it
+TWO_CLASSES_FORMAT = 1  # those of two are still as the first versions wrote them
 _MANIFEST = "manifest.json"
 _DIGEST_LENGTH = 64
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -35,7 +36,7 @@ def pack(kind: str, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -
     """The bytes of an artifact: the same manifest and members give the same bytes."""
     whole = {
         "kind": kind,
-        "format": FORMAT,
+        "format": TWO_CLASSES_FORMAT,
         **manifest,
         "members": {name: _digest(content) for name, content in sorted(members.items())},
     }

@@ -128,7 +128,7 @@ def located(place: str, start: int | None = 0) -> Iterator[None]:
         known = start is not None and exc.row is not None
         row = f"row {(start or 0) + (exc.row or 0)} (counting from 0)" if known else ""
         where = ", ".join(filter(None, (place, row, exc.where)))
-        raise DataError(exc.what, where=where, remedy=exc.remedy) from exc
+        raise type(exc)(exc.what, where=where, remedy=exc.remedy) from exc
 
 
 class Source(Protocol):

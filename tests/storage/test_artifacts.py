@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rebalance.errors import ArtifactError
-from rebalance.storage.artifacts import FORMAT, pack, read_artifact, unpack
+from rebalance.storage.artifacts import FORMAT, TWO_CLASSES_FORMAT, pack, read_artifact, unpack
 
 MANIFEST = {"seed": 3, "label": {"column": "y"}}
 MEMBERS = {"b.npy": bytes(range(256)) * 3, "a.json": b'{"x": 1}'}
@@ -22,7 +22,7 @@ def test_there_and_back() -> None:
     manifest, members = unpack(PACKED, "pilot", "p.rbl")
     assert members == MEMBERS
     assert manifest["seed"] == 3
-    assert manifest["format"] == FORMAT
+    assert manifest["format"] == TWO_CLASSES_FORMAT
 
 
 def test_the_order_of_members_changes_nothing() -> None:

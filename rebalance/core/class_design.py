@@ -1,0 +1,161 @@
+"""The design of a sample of many classes: with which probability a row of each class is kept.
+
+    pi_k(x) = min(max(A R_k + (1 - A) c_k t_k(x), floor_k), 1),    t_k(x) = 1 - p~_k(x)
+
+R_k is class k's budget over its N_k rows, p~ the pilot's probabilities, A the share of uniform
+sampling (`mix`); c_k solves sum pi_k(x_i) = budget over all rows of class k. The rows of a class
+that the pilot is sure of say little; with two classes of which one is kept whole this is t = p~.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance.core.classes import Classes, listed
+from rebalance.errors import UsageError
+
+Floats = NDArray[np.float64]
+
+FLOOR_SHARE = 0.1
+TWO_WAYS = (
+    "give each class its own rate, --rate a=0.1,b=0.02 (those not named are kept whole), or "
+    "--rows N, spread evenly over the classes"
+)
+
+
+@dataclass(frozen=True)
+class ClassBudget:
+    """How many rows to keep of each class, said in one of two ways.
+
+    rates : the share kept by class; those not named are kept whole.
+    rows : the expected number in all, as equal over the classes as their sizes allow.
+    """
+
+    rates: Mapping[str, float] | None = None
+    rows: int | None = None
+
+    def solve(self, classes: Classes, counts: Sequence[int]) -> tuple[float, ...]:
+        """The share kept of each class, in the order of the classes.
+
+        Raises
+        ------
+        UsageError : a class named is not there; there are not so many rows, or too few are asked.
+        """
+        if self.rates is not None:
+            classes.require(self.rates, "--rate")
+            return tuple(self.rates.get(value, 1.0) for value in classes.values)
+        rows, total = self.rows or 0, sum(counts)
+        if not len(classes) <= rows <= total:
+            raise UsageError(
+                f"--rows {rows} is "
+                + (f"more than the {total:,} there are" if rows > total else "below one a class"),
+                remedy=f"ask for {len(classes)} to {total}",
+            )
+        return tuple(
+            budget / count for budget, count in zip(spread(rows, counts), counts, strict=True)
+        )
+
+
+def spread(rows: float, counts: Sequence[int]) -> list[float]:
+    """Rows for each class, equally many, but no more than a class has; they sum to `rows`.
+
+    >>> spread(100, [10, 500, 80])
+    [10.0, 45.0, 45.0]
+    """
+    budget = [0.0] * len(counts)
+    left = float(rows)
+    order = sorted(range(len(counts)), key=lambda place: (counts[place], place))
+    for done, place in enumerate(order):
+        budget[place] = min(float(counts[place]), left / (len(order) - done))
+        left -= budget[place]
+    return budget
+
+
+@dataclass(frozen=True)
+class ClassDesign:
+    """How a sample of many classes was drawn; tuples are in the order of the classes.
+
+    counts : rows of each class in the population. rates : budgets over counts; 1 is kept whole.
+    `draw_key` names the column whose values the draws depend on; None where it is the row's number.
+    """
+
+    method: str
+    score: str
+    label: Classes
+    counts: tuple[int, ...]
+    rates: tuple[float, ...]
+    c: tuple[float, ...]
+    floors: tuple[float, ...]
+    mix: float
+    seed: int
+    drop: tuple[str, ...] = ()
+    key: str | None = None
+    sample_weight: str | None = None
+    pilot_digest: str | None = None
+    draw_key: str | None = None
+
+    @property
+    def log_shares(self) -> Floats:
+        """The log of each class's share of the population, shape (K,)."""
+        return log_shares(self.counts)
+
+    def pi(self, place: int, log_score: Floats) -> Floats:
+        """The probability with which rows of one class with these log t_k are kept, shape (n,)."""
+        rate = self.rates[place]
+        if self.score == "uniform" or rate >= 1:
+            return np.full(len(log_score), min(rate, 1.0))
+        part = (1 - self.mix) * self.c[place] * np.exp(log_score)
+        return np.clip(self.mix * rate + part, self.floors[place], 1.0)
+
+    def log_pi(self, log_score: Floats) -> Floats:
+        """log pi_k of rows with these log t, shape (n, K): what sampling adds to log p_k."""
+        found = np.empty(log_score.shape, order="F")
+        for place in range(len(self.label)):
+            found[:, place] = np.log(self.pi(place, log_score[:, place]))
+        return found
+
+    def to_document(self) -> dict[str, Any]:
+        """The design as JSON."""
+        return asdict(self) | {"label": self.label.to_document()}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> ClassDesign:
+        """The design that `to_document` described."""
+        fields = {name: document[name] for name in cls.__dataclass_fields__}
+        fields["label"] = Classes.from_document(fields["label"])
+        for name in ("counts", "rates", "c", "floors", "drop"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+def log_shares(counts: Sequence[int]) -> Floats:
+    """The log of each class's share, shape (K,).
+
+    >>> np.exp(log_shares([1, 3])).round(9).tolist()
+    [0.25, 0.75]
+    """
+    given = np.asarray(counts, dtype=np.float64)
+    return np.asarray(np.log(given) - np.log(given.sum()), dtype=np.float64)
+
+
+def floors(rates: Sequence[float], asked: float | None, classes: Classes) -> tuple[float, ...]:
+    """The least probability for a row of each class: a tenth of its rate, or the one asked for.
+
+    Raises
+    ------
+    UsageError : the floor asked for is above the rate of a class.
+    """
+    if asked is None:
+        return tuple(1.0 if rate >= 1 else FLOOR_SHARE * rate for rate in rates)
+    above = [value for value, rate in zip(classes.values, rates, strict=True) if rate < asked]
+    if above:
+        raise UsageError(
+            f"the floor {asked:g} is above the rate of {listed(above)}",
+            remedy=f"give a --floor of at most {min(rates):g}",
+        )
+    return tuple(1.0 if rate >= 1 else asked for rate in rates)

@@ -1,0 +1,250 @@
+"""predictions of many classes -> metrics of all and of each class, checks"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.arrays import to_numpy
+from rebalance.core.checks import Check, Checked, parse_check
+from rebalance.core.class_metrics import CLASS_METRICS, ClassFigures, score_classes
+from rebalance.core.classes import Classes, listed
+from rebalance.core.labels import label_codes
+from rebalance.errors import CheckError, DataError, UsageError
+from rebalance.steps.class_correct import named_columns, split_parts
+from rebalance.steps.class_pilot import check_class_weights
+from rebalance.steps.class_predict import PREFIXES
+from rebalance.steps.context import Context
+from rebalance.steps.features import weights
+from rebalance.steps.memory import MIDDLE, Need, within
+from rebalance.steps.predict import LABEL_KEY, PROBABILITY, SCALE_KEY
+from rebalance.storage.tables import Batch, Table
+
+Floats = NDArray[np.float64]
+COLUMN = "rb_probability_CLASS"
+
+
+@dataclass(frozen=True)
+class ClassEvaluation:
+    """Everything found; NaN where a figure is not defined.
+
+    scale : what the probabilities are true for, where the table says so.
+    """
+
+    label: Classes
+    sample_weight: str | None
+    scale: str | None
+    figures: ClassFigures
+    checks: Sequence[Checked]
+
+    @property
+    def failed(self) -> list[Checked]:
+        """The checks that failed."""
+        return [each for each in self.checks if each.failed]
+
+    def raise_failed(self) -> None:
+        """Stop with exit code 1 where a check failed.
+
+        Raises
+        ------
+        CheckError : at least one failed.
+        """
+        if self.failed:
+            raise CheckError(f"{len(self.failed)} of {len(self.checks)} checks failed")
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON; what is not defined is null."""
+        return {
+            "label": self.label.to_document(),
+            "rows": int(self.figures.overall["rows"]),
+            "sample_weight": self.sample_weight,
+            "scale": self.scale,
+            "metrics": _plain(self.figures.overall),
+            "classes": {value: _plain(found) for value, found in self.figures.each.items()},
+            "checks": [each.document() for each in self.checks],
+        }
+
+
+@dataclass(frozen=True)
+class ClassColumns:
+    """The columns with the probabilities of the classes, in their order."""
+
+    named: Mapping[str, str]
+    scale: str | None
+
+
+def class_columns_of(
+    table: Table, label: str, asked: Sequence[str], positive: str | None
+) -> ClassColumns | None:
+    """The columns of many classes: those asked for as CLASS=COLUMN, or as `predict` wrote them.
+
+    None where one column is asked for, or is usual, as for two classes.
+
+    Raises
+    ------
+    UsageError, DataError : see `steps.class_correct.named_columns`.
+    """
+    if positive is not None or (not asked and PROBABILITY in table.names):
+        return None
+    if asked:
+        parts = [part for text in asked for part in split_parts(text)]
+        if any(name in table.names or "=" not in name for name in [*asked, *parts]):
+            return None
+        return ClassColumns(named_columns(parts, table), None)
+    written = table.metadata.get(LABEL_KEY.encode())
+    scales = json.loads(table.metadata.get(SCALE_KEY.encode(), b"{}"))
+    if written is not None:
+        document = json.loads(written)
+        if document.get("column") == label and "classes" in document:
+            for scale in ("population", "balanced"):
+                named = {value: f"{PREFIXES[scale]}{value}" for value in document["classes"]}
+                if all(column in table.names for column in named.values()):
+                    return ClassColumns(named, scales.get(next(iter(named.values())), scale))
+    for scale in ("population", "balanced"):
+        start = PREFIXES[scale]
+        found = [name[len(start) :] for name in table.names if name.startswith(start)]
+        found = [value for value in found if not _is_sampled(value, found)]
+        if len(found) > 1:
+            return ClassColumns({value: f"{start}{value}" for value in found}, scale)
+    return None
+
+
+def class_evaluate(
+    table: Table,
+    label: str,
+    columns: ClassColumns,
+    *,
+    sample_weight: str | None,
+    checks: Sequence[str],
+    unused: Mapping[str, bool],
+    context: Context,
+) -> ClassEvaluation:
+    """Compare the probabilities of all classes with what happened.
+
+    In memory are 8 bytes a row for each class, 4 for the label, 8 for weights.
+
+    Parameters
+    ----------
+    unused : options that are for two classes, and whether they were given.
+
+    Raises
+    ------
+    UsageError : options that make no sense here. DataError : a column does not hold what it must.
+    """
+    given = [option for option, is_given in unused.items() if is_given]
+    if given:
+        raise UsageError(
+            f"{given[0]} is for a label of two classes",
+            remedy="leave it out, or name one class with --positive and its column with "
+            "--probability",
+        )
+    parsed = [_check(text) for text in checks]
+    names = list(columns.named.values())
+    held = 8.0 * len(names) + 4.0 + 24.0
+    wanted = [label, *names, *([sample_weight] if sample_weight else [])]
+    table.require(label, "--label")
+    if sample_weight is not None:
+        table.require(sample_weight, "--sample-weight")
+    table = within(table, context, Need(MIDDLE, per_row=held, columns=wanted))
+    values = list(columns.named)
+    known = len(values)
+    codes: list[NDArray[np.uint8]] = []
+    parts: dict[str, list[Floats]] = {name: [] for name in names}
+    weight: list[Floats] = []
+    for batch in context.track(table.batches(wanted), "reading", table.rows_if_known):
+        with batch.located():
+            labels = label_codes(batch.column(label), values, label, batch.start)
+            codes.append(labels.astype(np.uint8))
+            if sample_weight is not None:
+                weight.append(weights(batch.column(sample_weight), sample_weight, batch.start))
+        for name in names:
+            parts[name].append(_probabilities(batch, name))
+    place = np.concatenate(codes)
+    columns_read = [np.concatenate(parts.pop(name)) for name in names]
+    own_weight = np.concatenate(weight) if weight else None
+    _remark(place, values, known, columns_read, context)
+    if own_weight is not None and sample_weight is not None:
+        check_class_weights(
+            own_weight, place.astype(np.int64), Classes(label, tuple(values)), sample_weight
+        )
+    figures = score_classes(place, columns_read, values, own_weight)
+    if columns.scale == "balanced":
+        context.note(
+            "the probabilities are about balanced classes (a logit adjustment): their ranking and "
+            "balanced_accuracy say something, log_loss and shares of the population do not"
+        )
+    done = [Checked(check, COLUMN, figures.overall[check.metric]) for check in parsed]
+    return ClassEvaluation(
+        Classes(label, tuple(values)), sample_weight, columns.scale, figures, done
+    )
+
+
+def _check(text: str) -> Check:
+    """A check on one of the figures of all classes."""
+    return parse_check(text, [], [], metrics=CLASS_METRICS)
+
+
+def _remark(
+    codes: NDArray[np.uint8],
+    values: Sequence[str],
+    known: int,
+    columns: Sequence[Floats],
+    context: Context,
+) -> None:
+    """Say which classes have no column or no row, and where probabilities do not sum to 1."""
+    rows = np.bincount(codes, minlength=len(values)).tolist()
+    if len(values) > known:
+        context.note(
+            f"there is no column for {listed(values[known:], rows[known:])}: probability 0"
+        )
+    empty = [value for value, count in zip(values, rows, strict=True) if not count]
+    if empty:
+        context.note(f"no row is of {listed(empty)}: what needs one is not defined")
+    total = np.zeros(len(codes))
+    for column in columns:
+        total += column
+    wrong = int((np.abs(total - 1) > 0.02).sum())
+    if wrong:
+        context.note(f"in {wrong:,} rows the probabilities do not sum to 1")
+
+
+def _is_sampled(value: str, found: Sequence[str]) -> bool:
+    """Whether a column is `rb_probability_sampled_CLASS` beside that class's own."""
+    return value.startswith("sampled_") and value.removeprefix("sampled_") in found
+
+
+def _probabilities(batch: Batch, name: str) -> Floats:
+    """A column as numbers from 0 to 1."""
+    array = batch.column(name)
+    if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
+        raise DataError(
+            f"the column '{name}' is {array.type}, not numbers",
+            where=batch.place,
+            remedy="name a column of probabilities",
+        )
+    values: Floats = to_numpy(array.cast(pa.float64(), safe=False))
+    inside = (values >= 0) & (values <= 1)
+    if not inside.all():
+        row = int(np.argmin(inside))
+        value = array[row].as_py()
+        raise DataError(
+            "the probability is missing" if value is None else f"{value} is not between 0 and 1",
+            where=f"{batch.place}, row {batch.start + row} (counting from 0), column '{name}'",
+            remedy="mend it, or leave that row out",
+        )
+    return np.array(values, dtype=np.float64)
+
+
+def _plain(figures: Mapping[str, float]) -> dict[str, float | int | None]:
+    """NaN becomes null, and counts whole numbers."""
+    return {
+        name: None if math.isnan(value) else int(value) if name == "rows" else value
+        for name, value in figures.items()
+    }

@@ -1,0 +1,164 @@
+"""table + model of many classes -> probabilities of each class"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.arrays import to_arrow
+from rebalance.core.classes import Classes, log_softmax, to_sample
+from rebalance.errors import DataError, UsageError
+from rebalance.steps.class_artifacts import ClassModel
+from rebalance.steps.context import Context
+from rebalance.steps.features import tell_surprises
+from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
+from rebalance.storage.parallel import in_order
+from rebalance.storage.tables import Batch, Table
+from rebalance.storage.writers import table_writer
+
+Floats = NDArray[np.float64]
+
+PREFIXES = {
+    "population": "rb_probability_",
+    "sampled": "rb_probability_sampled_",
+    "balanced": "rb_balanced_",
+}
+"""How the columns with a class's probability begin, by their scale."""
+
+
+@dataclass(frozen=True)
+class ClassPredictResult:
+    """How many rows were scored, on which scale, and the mean probability of each class."""
+
+    output: str
+    rows: int
+    scale: str
+    mean_probability: dict[str, float]
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return asdict(self)
+
+
+def class_predict(
+    inputs: Sequence[str],
+    model: ClassModel,
+    output: str,
+    *,
+    keep: Sequence[str] | None,
+    sampled: bool,
+    context: Context,
+) -> ClassPredictResult:
+    """Score every row, in the same order, beside the columns kept (all where `keep` is None).
+
+    Raises
+    ------
+    UsageError : the sampled scale is asked of a model that was trained on the population.
+    DataError : the table lacks a feature, or has it as another type.
+    """
+    if sampled and model.drawn is None:
+        raise UsageError(
+            "the model was trained on the population: there is no sampled scale",
+            remedy="leave --sampled out",
+        )
+    heavy = model.learner == "gbm"
+    table = open_within(inputs, context, Need(HEAVY if heavy else LIGHT, outputs=1))
+    scales = [model.output_scale, *(["sampled"] if sampled else [])]
+    kept = kept_beside(table, keep, model.label, scales, "--keep")
+    kinds = model.kinds
+    if sampled and model.drawn is not None:
+        kinds |= model.drawn.kinds
+    table.require_features(kinds, "the model")
+    surprises: Counter[str] = Counter()
+    rows, totals = 0, np.zeros(len(model.label))
+    with table_writer(output, table) as writer:
+        writer.describe(class_metadata(model.label, scales))
+        batches = table.batches([*kept, *kinds])
+        scored = in_order(partial(_scored, model, sampled), batches, context.threads)
+        for found in context.track(scored, "predicting", table.rows_if_known):
+            surprises.update(found.surprises)
+            writer.write(found.batch.select(kept), found.extra)
+            rows += len(found)
+            totals += found.totals
+    tell_surprises(surprises, "the model", context)
+    means = dict(zip(model.label.values, (totals / rows).tolist(), strict=True))
+    return ClassPredictResult(output, rows, model.output_scale, means)
+
+
+def class_metadata(label: Classes, scales: Sequence[str]) -> dict[str, str]:
+    """What a later step must know: the classes, and the scale of each column."""
+    from rebalance.steps.predict import LABEL_KEY, SCALE_KEY
+
+    named = {f"{PREFIXES[scale]}{value}": scale for scale in scales for value in label.values}
+    return {LABEL_KEY: json.dumps(label.to_document()), SCALE_KEY: json.dumps(named)}
+
+
+def class_columns(label: Classes, scale: str, prob: Floats) -> dict[str, pa.Array]:
+    """Probabilities, shape (n, K), as the columns of their scale."""
+    return {
+        f"{PREFIXES[scale]}{value}": to_arrow(np.ascontiguousarray(prob[:, place]))
+        for place, value in enumerate(label.values)
+    }
+
+
+def kept_beside(
+    table: Table, keep: Sequence[str] | None, label: Classes, scales: Sequence[str], option: str
+) -> list[str]:
+    """The columns that stay beside those of each class.
+
+    Raises
+    ------
+    DataError : one is not there, or has the name of a new one.
+    """
+    new = [f"{PREFIXES[scale]}{value}" for scale in scales for value in label.values]
+    twice = [name for name in new if new.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"two classes would have a column '{twice[0]}'", remedy="leave --sampled out"
+        )
+    kept = table.names if keep is None else list(dict.fromkeys(keep))
+    for name in kept:
+        table.require(name, option)
+        if name in new:
+            raise DataError(
+                f"the table has a column '{name}' already",
+                where=f"file '{table.title}'",
+                remedy="rename it, or name the columns to keep with --keep",
+            )
+    return kept
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Rows with the columns that go beside them, and the sums of each class's probabilities."""
+
+    batch: Batch
+    extra: dict[str, pa.Array]
+    surprises: dict[str, int]
+    totals: Floats
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+def _scored(model: ClassModel, sampled: bool, batch: Batch) -> _Scored:
+    """The probabilities of one batch; several threads work on several batches."""
+    with batch.located():
+        found = model.log_prob(batch)
+        surprises = model.surprises(batch)
+        shown = found if model.balance is None else log_softmax(found - model.balance.shift)
+        prob = np.exp(shown)
+        extra = class_columns(model.label, model.output_scale, prob)
+        if sampled and model.drawn is not None:
+            drawn = model.drawn
+            log_pi = drawn.log_pi(batch.features(drawn.kinds), len(batch))
+            extra |= class_columns(model.label, "sampled", np.exp(to_sample(found, log_pi)))
+    return _Scored(batch, extra, surprises, prob.sum(axis=0))

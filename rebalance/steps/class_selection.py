@@ -1,0 +1,255 @@
+"""table -> scores and draws -> the rows that a design of many classes keeps
+
+One pass, as `steps.selection` for two classes: what may be kept is retained by a bound for each
+class, and thinned when every c_k is known. Where a bound was too low, the table is read once more.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance.core.allotment import key_texts
+from rebalance.core.arrays import to_arrow, to_numpy
+from rebalance.core.class_design import ClassDesign
+from rebalance.core.class_selection import ClassBound, ClassTerms, forecast, forecast_rates
+from rebalance.core.classes import Classes
+from rebalance.core.design import ScoreHistogram
+from rebalance.core.draws import Purpose, key_uniforms, uniforms
+from rebalance.core.labels import label_codes
+from rebalance.core.sketches import KeyCensus
+from rebalance.steps.class_artifacts import ClassPilot, log_scores
+from rebalance.steps.context import Context
+from rebalance.storage.held import Held
+from rebalance.storage.parallel import in_order
+from rebalance.storage.tables import Batch, Table
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+_ROW, _DRAW, _SCORE = "rb_row", "rb_draw", "rb_score"
+
+
+@dataclass(frozen=True)
+class ClassKnown:
+    """What is known before the table is read; `label` and `scoring` where a pilot is given."""
+
+    column: str
+    label: Classes | None
+    scoring: ClassPilot | None
+    terms: ClassTerms
+    seed: int
+    key: str | None
+
+
+@dataclass(frozen=True)
+class ClassCandidates:
+    """Rows that the final design may keep: as in the table, number, draw, and own class's log t."""
+
+    rows: Batch
+    number: Codes
+    draws: Floats
+    log_score: Floats
+
+
+@dataclass
+class ClassPopulation:
+    """What all rows together are; lists are in the order in which the classes came.
+
+    ranks : log t of each class's rows.
+    """
+
+    values: list[str] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    ranks: list[ScoreHistogram] = field(default_factory=list)
+    surprises: Counter[str] = field(default_factory=Counter)
+    keys: KeyCensus = field(default_factory=KeyCensus)
+
+    def places(self, values: Sequence[str]) -> NDArray[np.int64]:
+        """Where classes stand here, shape (len(values),); new ones are added."""
+        for value in values:
+            if value not in self.values:
+                self.values.append(value)
+                self.counts.append(0)
+                self.ranks.append(ScoreHistogram(_itself))
+        return np.array([self.values.index(value) for value in values], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The rows of one batch with all that the choice depends on; codes are places in `values`."""
+
+    batch: Batch
+    values: Sequence[str]
+    codes: Codes
+    log_score: Floats
+    draws: Floats
+    missing_keys: Codes
+    surprises: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+class ClassSelection:
+    """Everything that one pass finds; gives the candidates of a design, in input order."""
+
+    def __init__(self, table: Table, known: ClassKnown, context: Context) -> None:
+        self._table = table
+        self._known = known
+        self._context = context
+        self._held = Held()
+        self._bounds: dict[str, list[ClassBound]] = {}
+        self._next: dict[str, int] = {}
+        self.population = ClassPopulation()
+
+    def __enter__(self) -> ClassSelection:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._held.close()
+
+    def look(self) -> None:
+        """Read the table, and retain what may be kept.
+
+        Raises
+        ------
+        DataError : the table is damaged, or a label or a key is missing.
+        """
+        if self._known.key is not None:
+            importlib.import_module("pandas")  # for the hash; the reading thread may want it, too
+        for number, found in enumerate(self._scored("sampling")):
+            places = self._count(found)
+            self._forecast()
+            bounds = [self._bounds[value][-1] for value in self.population.values]
+            self._retain(number, found, places, bounds)
+
+    def candidates(self, design: ClassDesign) -> Iterator[ClassCandidates]:
+        """All rows that the design may keep, in input order."""
+        place = {value: at for at, value in enumerate(design.label.values)}
+        covered = all(
+            bound.covers(design, place[value])
+            for value, bounds in self._bounds.items()
+            for bound in bounds
+        )
+        if not covered:
+            self._context.note(
+                "the probabilities came out higher than the first rows promised: the table is read "
+                "a second time"
+            )
+            self._held.clear()
+            tight = [ClassBound.of(design, place[value]) for value in self.population.values]
+            for number, found in enumerate(self._scored("sampling again")):
+                self._retain(number, found, self.population.places(found.values), tight)
+        for held in self._held:
+            rows, draws, score = (to_numpy(held.column(name)) for name in (_ROW, _DRAW, _SCORE))
+            table = self._table
+            batch = Batch(0, held.select(table.names), table.schema, table.place)
+            yield ClassCandidates(batch, rows, draws, score)
+
+    def _scored(self, description: str) -> Iterator[_Scored]:
+        """All rows, scored by several threads, in input order."""
+        batches = self._table.batches(coded=True)
+        scored = in_order(partial(_score, self._known), batches, self._context.threads)
+        return self._context.track(scored, description, self._table.rows_if_known)
+
+    def _count(self, found: _Scored) -> NDArray[np.int64]:
+        """Count a batch; gives the place in the population of each of its classes."""
+        population = self.population
+        places = population.places(found.values)
+        counted = np.bincount(found.codes, minlength=len(found.values))
+        for code, place in enumerate(places.tolist()):
+            population.counts[place] += int(counted[code])
+            if counted[code] and self._known.scoring is not None:
+                population.ranks[place].add(found.log_score[found.codes == code])
+        population.surprises.update(found.surprises)
+        if self._known.key is not None:
+            population.keys.add_missing(found.missing_keys)
+            population.keys.add(found.draws)
+        return places
+
+    def _forecast(self) -> None:
+        """A new bound for each class of which the rows seen have doubled."""
+        terms, population = self._known.terms, self.population
+        total = self._table.rows_if_known
+        rates = forecast_rates(terms.budget, population.values, population.counts, total)
+        for place, value in enumerate(population.values):
+            seen = population.counts[place]
+            if value not in self._bounds or seen >= self._next[value]:
+                bound = forecast(terms, rates[place], population.ranks[place], seen)
+                self._bounds.setdefault(value, []).append(bound)
+                self._next[value] = max(2 * seen, 1)
+
+    def _retain(
+        self,
+        number: int,
+        found: _Scored,
+        places: NDArray[np.int64],
+        bounds: Sequence[ClassBound],
+    ) -> None:
+        """Hold the rows that may be kept, with all columns and what chose them."""
+        kept = np.zeros(len(found), dtype=bool)
+        for code, place in enumerate(places.tolist()):
+            members = np.flatnonzero(found.codes == code)
+            if len(members):
+                draws, score = found.draws[members], found.log_score[members]
+                kept[members] = bounds[place].candidates(draws, score)
+        at = np.flatnonzero(kept)
+        if not len(at):
+            return
+        rows = found.batch.take(at)
+        plain = rows.source if self._table.is_text else rows.typed()
+        for name, values in (
+            (_ROW, found.batch.start + at),
+            (_DRAW, found.draws[at]),
+            (_SCORE, found.log_score[at]),
+        ):
+            plain = plain.append_column(name, to_arrow(values))
+        self._held.put(number, plain)
+
+
+def _score(known: ClassKnown, batch: Batch) -> _Scored:
+    """What the choice of a batch's rows depends on.
+
+    Raises
+    ------
+    DataError : a label is missing or is none of those known; a number is infinite.
+    """
+    with batch.located():
+        labels = batch.column(known.column)
+        scoring = known.scoring
+        if known.label is not None:
+            values = list(known.label.values)
+            codes = known.label.codes(labels, batch.start)
+        else:
+            values = []
+            codes = label_codes(labels, values, known.column, batch.start)
+        own, surprises = np.zeros(len(batch)), {}
+        if scoring is not None:
+            columns = batch.features(scoring.kinds)
+            scores = log_scores(scoring, columns, len(batch), len(values))
+            own = scores[np.arange(len(batch)), codes]
+            surprises = scoring.surprises(columns)
+        draws, missing = _draws(batch, known)
+    return _Scored(batch, values, codes, own, draws, missing, surprises)
+
+
+def _draws(batch: Batch, known: ClassKnown) -> tuple[Floats, Codes]:
+    """u of every row, shape (n,), by its number or its key; and the rows whose key is missing."""
+    if known.key is None:
+        found = uniforms(known.seed, Purpose.SAMPLE, batch.start, len(batch))
+        return found, np.empty(0, dtype=np.int64)
+    texts, codes = key_texts(batch.column(known.key), known.key)
+    of_keys = np.append(key_uniforms(known.seed, Purpose.SAMPLE, texts), 1.0)
+    return of_keys[codes], batch.start + np.flatnonzero(codes < 0)
+
+
+def _itself(rank: Floats) -> Floats:
+    """A rank is log t as it stands."""
+    return rank
