@@ -22,6 +22,7 @@ from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
 from rebalance.core.metrics import score
 from rebalance.core.reservoir import Reservoir
+from rebalance.errors import UsageError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
 from rebalance.report.pictures import picture_format

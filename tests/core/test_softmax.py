@@ -8,7 +8,7 @@ from scipy.optimize import approx_fprime
 from sklearn.linear_model import LogisticRegression
 
 from rebalance.core.softmax import Fit, fit_softmax
-from rebalance.learners.logistic import _maximise
+from rebalance.learners.glm import Penalty, Problem, maximise
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -83,10 +83,12 @@ def test_two_classes_are_logistic_regression(l2: float) -> None:
     shift = np.random.default_rng(7).uniform(-4, 0, (2000, 2))
     weight = np.random.default_rng(8).uniform(0.5, 2, 2000)
     fit = fit_softmax(z, y.astype(np.int64), shift, weight, l2)
-    intercept, slopes, _ = _maximise(z, y, shift[:, 1] - shift[:, 0], weight, l2)
+    with_ones = np.column_stack([np.ones(len(z)), z])
+    names = [str(at) for at in range(with_ones.shape[1])]
+    problem = Problem(with_ones, names, y, shift[:, 1] - shift[:, 0], weight)
+    expected = maximise(problem, Penalty(0.0, l2)).coefficients
     found = fit.coefficients[:, 1] - fit.coefficients[:, 0]
-    assert found[0] == pytest.approx(intercept, abs=1e-6)
-    assert found[1:] == pytest.approx(slopes, abs=1e-6)
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_weight_of_two_is_a_row_twice() -> None:
