@@ -11,12 +11,12 @@ from rebalance.cli.output import Console, facts, number
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rebalance.steps.class_correct import ClassCorrectResult
-    from rebalance.steps.class_evaluate import ClassEvaluation
-    from rebalance.steps.class_pilot import ClassPilotResult
-    from rebalance.steps.class_predict import ClassPredictResult
-    from rebalance.steps.class_sample import ClassSampleResult
-    from rebalance.steps.class_train import ClassTrainResult
+    from rebalance.steps.classes.correct import ClassCorrectResult
+    from rebalance.steps.classes.evaluate import ClassEvaluation
+    from rebalance.steps.classes.pilot import ClassPilotResult
+    from rebalance.steps.classes.predict import ClassPredictResult
+    from rebalance.steps.classes.sample import ClassSampleResult
+    from rebalance.steps.classes.train import ClassTrainResult
 
 _DECIMALS = {
     "log_loss": 5, "accuracy": 4, "balanced_accuracy": 4, "roc_auc": 4, "share_difference": 5,

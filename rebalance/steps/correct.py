@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rebalance.core.correction import log_odds, offset, prior_shift, probability, to_population
 from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.steps.artifacts import Drawn, read_design, read_design_file
-from rebalance.steps.class_correct import (
+from rebalance.steps.classes.correct import (
     ClassCorrectResult,
     class_correct,
     class_sampling,
@@ -38,7 +38,7 @@ class Sampling:
     design : a sample, or a design file; its pi is recomputed for every row.
     pi : the column with pi_0 for every row. offset : the column with l for every row.
     rate : the pi_0 of all rows; of many classes the pi of each. balanced : many classes, see
-        `steps.class_correct`. prior : shares of positives in the training rows and in truth.
+        `steps.classes.correct`. prior : shares of positives in the training rows and in truth.
     """
 
     design: str | None = None

@@ -17,7 +17,7 @@ from rebalance.core.thresholds import Threshold, figures_at, parse_threshold
 from rebalance.errors import CheckError, UsageError
 from rebalance.report.curves import Curves, curves, curves_picture
 from rebalance.report.pictures import picture_format
-from rebalance.steps.class_evaluate import ClassEvaluation, class_columns_of, class_evaluate
+from rebalance.steps.classes.evaluate import ClassEvaluation, class_columns_of, class_evaluate
 from rebalance.steps.context import Context
 from rebalance.steps.memory import MIDDLE, Need, within
 from rebalance.steps.outcomes import (

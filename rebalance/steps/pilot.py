@@ -28,7 +28,7 @@ from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
 from rebalance.steps.artifacts import encoder_of, pilot_content
-from rebalance.steps.class_pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
+from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.features import (
     check_total,

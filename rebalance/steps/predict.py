@@ -15,8 +15,8 @@ from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import probability, to_sample
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.artifacts import Model, read_model
-from rebalance.steps.class_artifacts import read_if_class_model
-from rebalance.steps.class_predict import ClassPredictResult, class_predict
+from rebalance.steps.classes.artifacts import read_if_class_model
+from rebalance.steps.classes.predict import ClassPredictResult, class_predict
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within

@@ -25,7 +25,7 @@ from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.writers import table_writers
 
 if TYPE_CHECKING:
-    from rebalance.steps.class_sample import ClassSampleResult
+    from rebalance.steps.classes.sample import ClassSampleResult
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
     DataError : the table is damaged or does not fit the pilot.
     ArtifactError : the pilot is damaged, or was made for another label.
     """
-    from rebalance.steps.class_sample import class_sample, is_of_classes
+    from rebalance.steps.classes.sample import class_sample, is_of_classes
 
     if is_of_classes(asked):
         return class_sample(asked, context)

@@ -31,8 +31,8 @@ from rebalance.steps.artifacts import (
     read_design_file,
 )
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
-from rebalance.steps.class_artifacts import read_if_class_design
-from rebalance.steps.class_train import (
+from rebalance.steps.classes.artifacts import read_if_class_design
+from rebalance.steps.classes.train import (
     Balancing,
     ClassTask,
     ClassTrainResult,

@@ -20,15 +20,15 @@ from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassRows
 from rebalance.learners.classes import get_class_learner
-from rebalance.steps.class_artifacts import (
+from rebalance.steps.classes.artifacts import (
     Balance,
     ClassDrawn,
     ClassModel,
     repeated,
     weighted_log_shares,
 )
-from rebalance.steps.class_pilot import check_class_weights
-from rebalance.steps.class_sample import OFFSET
+from rebalance.steps.classes.pilot import check_class_weights
+from rebalance.steps.classes.sample import OFFSET
 from rebalance.steps.context import Context
 from rebalance.steps.features import (
     choose_features,

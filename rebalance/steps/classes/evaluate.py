@@ -18,9 +18,9 @@ from rebalance.core.class_metrics import CLASS_METRICS, ClassFigures, score_clas
 from rebalance.core.classes import Classes, listed
 from rebalance.core.labels import label_codes
 from rebalance.errors import CheckError, DataError, UsageError
-from rebalance.steps.class_correct import named_columns, split_parts
-from rebalance.steps.class_pilot import check_class_weights
-from rebalance.steps.class_predict import PREFIXES
+from rebalance.steps.classes.correct import named_columns, split_parts
+from rebalance.steps.classes.pilot import check_class_weights
+from rebalance.steps.classes.predict import PREFIXES
 from rebalance.steps.context import Context
 from rebalance.steps.features import weights
 from rebalance.steps.memory import MIDDLE, Need, within
@@ -89,7 +89,7 @@ def class_columns_of(
 
     Raises
     ------
-    UsageError, DataError : see `steps.class_correct.named_columns`.
+    UsageError, DataError : see `steps.classes.correct.named_columns`.
     """
     if positive is not None or (not asked and PROBABILITY in table.names):
         return None

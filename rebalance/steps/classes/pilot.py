@@ -21,7 +21,7 @@ from rebalance.errors import DataError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassLearner, ClassRows
 from rebalance.learners.classes import get_class_learner
-from rebalance.steps.class_artifacts import class_pilot_content, repeated, weighted_log_shares
+from rebalance.steps.classes.artifacts import class_pilot_content, repeated, weighted_log_shares
 from rebalance.steps.context import Context
 from rebalance.steps.features import describe_features, tell_left_out, whole
 from rebalance.storage.atomic import write_bytes

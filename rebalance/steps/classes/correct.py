@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_numpy
 from rebalance.core.classes import Classes, listed, to_population
 from rebalance.errors import ArtifactError, DataError, UsageError
-from rebalance.steps.class_artifacts import (
+from rebalance.steps.classes.artifacts import (
     ClassDrawn,
     ClassModel,
     read_if_class_design,
     read_if_class_model,
 )
-from rebalance.steps.class_predict import PREFIXES, class_columns, class_metadata, kept_beside
+from rebalance.steps.classes.predict import PREFIXES, class_columns, class_metadata, kept_beside
 from rebalance.steps.context import Context
 from rebalance.steps.predict import SCALE_KEY
 from rebalance.storage.inputs import open_table
