@@ -136,6 +136,15 @@ def test_an_efficiency_is_planned_and_realised(
     assert realised == pytest.approx(0.8, rel=0.1)
 
 
+def test_a_plan_by_few_positives_is_called_rough(
+    simulated: Simulated, tmp_path: Path, done: Invoke
+) -> None:
+    guide, out = tmp_path / "p.rbl", tmp_path / "s.parquet"
+    done(["pilot", simulated.path, "-l", "y", "--size", 100, "-o", guide, "-q"])
+    shown = done(["sample", simulated.path, "--pilot", guide, "--efficiency", 0.5, "-o", out])
+    assert "the pilot saw 100 positives" in shown.stderr
+
+
 def information(z: Floats, log_odds: Floats) -> Floats:
     prob = 1 / (1 + np.exp(-log_odds))
     return (z * (prob * (1 - prob))[:, None]).T @ z
