@@ -51,7 +51,7 @@ DESIGN_KEY = b"rebalance.design"
 
 @dataclass(frozen=True)
 class PilotDraw:
-    """What the pilot was fitted on: negatives are those with a draw of at most `bound`, if known."""
+    """What the pilot was fitted on: of the negatives those with a draw of at most `bound`."""
 
     seed: int
     positives: int

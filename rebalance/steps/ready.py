@@ -156,8 +156,8 @@ def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Contex
         )
     if pilot.draw.positives < FEW:
         context.note(
-            f"the pilot saw {pilot.draw.positives:,} positives: what it plans may be off by a tenth "
-            "and more"
+            f"the pilot saw {pilot.draw.positives:,} positives: what it plans may be off by a "
+            "tenth and more"
         )
     correction = asked.correction or "offset"
     return asked.budget.at_rate(rate_for(pilot.plan, sampler.score, correction, efficiency))
