@@ -190,3 +190,10 @@ def _highest(scores: Floats) -> Floats:
     for place in range(1, scores.shape[1]):
         np.maximum(highest, scores[:, place], out=highest)
     return highest
+
+
+def repeated(values: Sequence[float], rows: int) -> Floats:
+    """The same numbers for every row, shape (rows, K)."""
+    found = np.empty((rows, len(values)), order="F")
+    found[:] = np.asarray(values)
+    return found

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import log_odds, offset, prior_shift, probability, to_population
 from rebalance.errors import ArtifactError, DataError, UsageError
-from rebalance.steps.artifacts import Drawn, read_design, read_design_file
+from rebalance.steps.artifacts.drawn import Drawn, read_design, read_design_file
 from rebalance.steps.classes.correct import (
     ClassCorrectResult,
     class_correct,

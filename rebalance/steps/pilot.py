@@ -27,7 +27,7 @@ from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
-from rebalance.steps.artifacts import encoder_of, pilot_content
+from rebalance.steps.artifacts.pilot import encoder_of, pilot_content
 from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.features import (

@@ -14,8 +14,8 @@ import pyarrow as pa
 from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import probability, to_sample
 from rebalance.errors import DataError, UsageError
-from rebalance.steps.artifacts import Model, read_model
-from rebalance.steps.classes.artifacts import read_if_class_model
+from rebalance.steps.artifacts.model import Model, read_model
+from rebalance.steps.classes.artifacts.model import read_if_class_model
 from rebalance.steps.classes.predict import ClassPredictResult, class_predict
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises

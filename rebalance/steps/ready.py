@@ -11,7 +11,8 @@ from rebalance.core.selection import Terms
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.samplers import Sampler, get_sampler
 from rebalance.samplers.nonuniform import MATRICES
-from rebalance.steps.artifacts import Pilot, design_sidecar, read_pilot
+from rebalance.steps.artifacts.pilot import Pilot, read_pilot
+from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.context import Context
 from rebalance.steps.information import curve, rate_for
 from rebalance.steps.memory import LIGHT, Need, within

@@ -14,7 +14,9 @@ from rebalance.core.design import Design, Outlook
 from rebalance.core.efficiency import Chances, Information
 from rebalance.core.labels import choose_label, is_positive
 from rebalance.errors import DataError, UsageError
-from rebalance.steps.artifacts import DESIGN_KEY, Drawn, Pilot
+from rebalance.steps.artifacts.drawn import Drawn
+from rebalance.steps.artifacts.pilot import Pilot
+from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.information import features

@@ -25,7 +25,7 @@ from rebalance.core.labels import Label, is_positive, label_codes
 from rebalance.core.selection import Bound, Terms, forecast
 from rebalance.core.sketches import KeyCensus
 from rebalance.samplers import Sampler
-from rebalance.steps.artifacts import PilotDraw
+from rebalance.steps.artifacts.pilot import PilotDraw
 from rebalance.steps.context import Context
 from rebalance.storage.atomic import cannot_write
 from rebalance.storage.held import Held

@@ -23,15 +23,11 @@ from rebalance.core.labels import (
 from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Settings, TrainingRows
-from rebalance.steps.artifacts import (
-    Drawn,
-    Model,
-    design_sidecar,
-    read_design,
-    read_design_file,
-)
+from rebalance.steps.artifacts.drawn import Drawn, read_design, read_design_file
+from rebalance.steps.artifacts.model import Model
+from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
-from rebalance.steps.classes.artifacts import read_if_class_design
+from rebalance.steps.classes.artifacts.drawn import read_if_class_design
 from rebalance.steps.classes.train import (
     Balancing,
     ClassTask,

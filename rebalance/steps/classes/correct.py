@@ -15,12 +15,8 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_numpy
 from rebalance.core.classes import Classes, listed, to_population
 from rebalance.errors import ArtifactError, DataError, UsageError
-from rebalance.steps.classes.artifacts import (
-    ClassDrawn,
-    ClassModel,
-    read_if_class_design,
-    read_if_class_model,
-)
+from rebalance.steps.classes.artifacts.drawn import ClassDrawn, read_if_class_design
+from rebalance.steps.classes.artifacts.model import ClassModel, read_if_class_model
 from rebalance.steps.classes.predict import PREFIXES, class_columns, class_metadata, kept_beside
 from rebalance.steps.context import Context
 from rebalance.steps.predict import SCALE_KEY

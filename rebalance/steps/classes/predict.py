@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow
 from rebalance.core.classes import Classes, log_softmax, to_sample
 from rebalance.errors import DataError, UsageError
-from rebalance.steps.classes.artifacts import ClassModel
+from rebalance.steps.classes.artifacts.model import ClassModel
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within

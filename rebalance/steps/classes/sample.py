@@ -15,8 +15,9 @@ from rebalance.core.class_design import TWO_WAYS, ClassBudget, ClassDesign, floo
 from rebalance.core.class_selection import ClassTerms
 from rebalance.core.classes import Classes, listed
 from rebalance.errors import ArtifactError, DataError, UsageError
-from rebalance.steps.artifacts import DESIGN_KEY, design_sidecar
-from rebalance.steps.classes.artifacts import ClassDrawn, ClassPilot, read_if_class_pilot
+from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar
+from rebalance.steps.classes.artifacts.drawn import ClassDrawn
+from rebalance.steps.classes.artifacts.pilot import ClassPilot, read_if_class_pilot
 from rebalance.steps.classes.selection import ClassKnown, ClassPopulation, ClassSelection
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises

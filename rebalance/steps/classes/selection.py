@@ -24,7 +24,8 @@ from rebalance.core.design import ScoreHistogram
 from rebalance.core.draws import Purpose, key_uniforms, uniforms
 from rebalance.core.labels import label_codes
 from rebalance.core.sketches import KeyCensus
-from rebalance.steps.classes.artifacts import ClassPilot, log_scores
+from rebalance.steps.classes.artifacts.drawn import log_scores
+from rebalance.steps.classes.artifacts.pilot import ClassPilot
 from rebalance.steps.context import Context
 from rebalance.storage.held import Held
 from rebalance.storage.parallel import in_order

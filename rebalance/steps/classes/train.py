@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
-from rebalance.core.class_design import log_shares
-from rebalance.core.classes import Classes, listed
+from rebalance.core.class_design import log_shares, weighted_log_shares
+from rebalance.core.classes import Classes, listed, repeated
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import LabelCounter, canonical
@@ -20,13 +20,8 @@ from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassRows
 from rebalance.learners.classes import get_class_learner
-from rebalance.steps.classes.artifacts import (
-    Balance,
-    ClassDrawn,
-    ClassModel,
-    repeated,
-    weighted_log_shares,
-)
+from rebalance.steps.classes.artifacts.drawn import ClassDrawn
+from rebalance.steps.classes.artifacts.model import Balance, ClassModel
 from rebalance.steps.classes.pilot import check_class_weights
 from rebalance.steps.classes.sample import OFFSET
 from rebalance.steps.context import Context
