@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from rebalance.core.arrays import to_numpy
 from rebalance.core.labels import MAX_VALUES, Label, choose_label, label_codes
 from rebalance.core.ranking import Bools, Floats, Keys, pack
 from rebalance.core.segments import PERIODS, SegmentKeys, Value, bounds, put_together
@@ -21,7 +20,10 @@ from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.steps.features import check_total, weights
 from rebalance.steps.predict import LABEL_KEY, PROBABILITY
+from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Batch, Table, located
+
+_MEND = "mend it, leave that row out, or name another column with --probability"
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class _Rows:
             if by is not None:
                 self.codes[rows] = by.codes(batch.column(by.column))
         for name, y_prob in self.y_prob.items():
-            y_prob[rows] = _probabilities(batch, name)
+            y_prob[rows] = probabilities(batch, name, _MEND)
 
     def check(self, place: str) -> None:
         """Check that there were as many rows as there is room for.
@@ -199,22 +201,6 @@ def segment_keys(table: Table, by: str | None) -> SegmentKeys | None:
         column, colon = by, ""
     table.require(column, "--by")
     return SegmentKeys(column, table.schema.field(column).type, period if colon else None)
-
-
-def _probabilities(batch: Batch, name: str) -> Floats:
-    """A column as numbers from 0 to 1."""
-    array = batch.column(name)
-    values: Floats = to_numpy(array.cast(pa.float64(), safe=False))
-    inside = (values >= 0) & (values <= 1)  # false for NaN, which nulls are too
-    if not inside.all():
-        row = int(np.argmin(inside))
-        value = array[row].as_py()
-        raise DataError(
-            "the probability is missing" if value is None else f"{value} is not between 0 and 1",
-            where=f"{batch.place}, row {batch.start + row} (counting from 0), column '{name}'",
-            remedy="mend it, leave that row out, or name another column with --probability",
-        )
-    return values
 
 
 def _choose(table: Table, label: str, counts: Mapping[str, int], positive: str | None) -> Label:
