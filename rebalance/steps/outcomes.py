@@ -18,7 +18,7 @@ from rebalance.core.ranking import Bools, Floats, Keys, pack
 from rebalance.core.segments import PERIODS, SegmentKeys, Value, bounds, put_together
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
-from rebalance.steps.features import check_total, weights
+from rebalance.steps.features import check_total, tell_label, weights
 from rebalance.steps.predict import LABEL_KEY, PROBABILITY
 from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Batch, Table, located
@@ -77,7 +77,7 @@ def read_outcomes(table: Table, asked: Asked, context: Context) -> Outcomes:
         y_true = rows.is_positive(chosen)
         if given is not None:
             check_total(rows.weight, y_true, given)
-    _tell_label(chosen, asked.positive, context)
+    tell_label(chosen, asked.positive, context)
     keys = {name: pack(y_true, rows.y_prob.pop(name)) for name in asked.probabilities}
     weight = None if given is None else rows.weight
     if by is None:
@@ -216,13 +216,3 @@ def _choose(table: Table, label: str, counts: Mapping[str, int], positive: str |
                 remedy="say which value is positive with --positive",
             ) from exc
     return choose_label(label, counts, positive)
-
-
-def _tell_label(label: Label, asked: str | None, context: Context) -> None:
-    if len(label.negatives) > 1:
-        context.note(
-            f"'{label.positive}' is positive; {len(label.negatives)} other values of "
-            f"'{label.column}' count as negative"
-        )
-    elif asked is None:
-        context.note(f"'{label.positive}' is the positive value of '{label.column}'")
