@@ -32,7 +32,7 @@ class Rate(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         if not isinstance(value, str) or "=" not in value:
             return self._share(str(value), param, ctx)
         from rebalance.core.labels import canonical
-        from rebalance.steps.classes.correct import split_parts
+        from rebalance.steps.classes.columns import split_parts
 
         found: dict[str, float] = {}
         for part in split_parts(value):

@@ -47,8 +47,8 @@ def predict(
     """
     console.check_streams(output)
     if dry_run:
-        from rebalance.steps.artifacts import read_model
-        from rebalance.steps.classes.artifacts import read_if_class_model
+        from rebalance.steps.artifacts.model import read_model
+        from rebalance.steps.classes.artifacts.model import read_if_class_model
         from rebalance.steps.plan import plan_copies
 
         named = list((read_if_class_model(model) or read_model(model)).kinds)

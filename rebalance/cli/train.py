@@ -90,7 +90,7 @@ def train(
     refuses where an interval is wider than +-0.05.
     """
     from rebalance.learners.base import Settings
-    from rebalance.steps.classes.train import balancing_of
+    from rebalance.steps.classes.balancing import balancing_of
     from rebalance.steps.recalibrate import Wanted
     from rebalance.steps.train import TrainResult
     from rebalance.steps.train import train as step

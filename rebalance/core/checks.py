@@ -16,7 +16,7 @@ from typing import Any
 
 from rebalance.core.metrics import METRICS
 from rebalance.core.thresholds import THRESHOLD_METRICS, Threshold, parse_threshold
-from rebalance.errors import UsageError, nearest
+from rebalance.errors import CheckError, UsageError, nearest
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -74,6 +74,27 @@ class Checked:
             "value": None if math.isnan(self.value) else self.value,
             "failed": self.failed,
         }
+
+
+class Judged:
+    """What was found, with checks on it."""
+
+    checks: Sequence[Checked]
+
+    @property
+    def failed(self) -> list[Checked]:
+        """The checks that failed."""
+        return [each for each in self.checks if each.failed]
+
+    def raise_failed(self) -> None:
+        """Stop with exit code 1 where a check failed.
+
+        Raises
+        ------
+        CheckError : at least one failed.
+        """
+        if self.failed:
+            raise CheckError(f"{len(self.failed)} of {len(self.checks)} checks failed")
 
 
 def run_checks(

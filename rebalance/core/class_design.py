@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.classes import Classes, listed
+from rebalance.core.classes import Classes, listed, log_softmax
 from rebalance.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -159,3 +159,17 @@ def floors(rates: Sequence[float], asked: float | None, classes: Classes) -> tup
             remedy=f"give a --floor of at most {min(rates):g}",
         )
     return tuple(1.0 if rate >= 1 else asked for rate in rates)
+
+
+def weighted_log_shares(
+    counts: Sequence[int], codes: NDArray[np.int64], weight: Floats, expanded: Floats | None = None
+) -> Floats:
+    """Log shares of the classes in which the rows' weights count, shape (K,).
+
+    counts : rows in the population. weight : the user's, of the rows at hand, each of which stands
+        for `expanded` rows of its class.
+    """
+    own = np.ones(len(codes)) if expanded is None else expanded
+    means = np.bincount(codes, own * weight, len(counts)) / np.bincount(codes, own, len(counts))
+    shares = log_shares(counts) + np.log(means)
+    return np.asarray(log_softmax(shares[None, :])[0], dtype=np.float64)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.class_design import FLOOR_SHARE, ClassBudget, ClassDesign, spread
 from rebalance.core.design import ScoreHistogram
+from rebalance.core.selection import may_be_kept
 
 Floats = NDArray[np.float64]
 
@@ -44,13 +45,9 @@ class ClassBound:
         """Rows of the class that the final design may keep, shape (n,)."""
         if self.rate >= 1 or self.uniform:
             return draws < self.rate
-        base = self.mix * self.rate
-        kept = draws < max(self.floor, base)
-        if self.mix < 1:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                excess = np.log(draws - base if base else draws)
-                kept |= excess - log_score < np.log((1 - self.mix) * self.c)
-        return kept
+        return may_be_kept(
+            draws, log_score, rate=self.rate, c=self.c, floor=self.floor, mix=self.mix
+        )
 
     def covers(self, design: ClassDesign, place: int) -> bool:
         """Whether no row that the design keeps can have been let go."""

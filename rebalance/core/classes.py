@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.labels import label_codes
-from rebalance.errors import DataError, UsageError, nearest
+from rebalance.core.labels import known_codes
+from rebalance.errors import UsageError, nearest
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -47,17 +47,8 @@ class Classes:
         ------
         DataError : a label is null, or a value that was not there when the classes were counted.
         """
-        values = list(self.values)
-        codes = label_codes(array, values, self.column, start)
-        if len(values) > len(self.values):
-            strange = values[len(self.values)]
-            first = start + int(np.argmax(codes == len(self.values)))
-            raise DataError(
-                f"the label has the value '{strange}', which was not there before",
-                where=f"column '{self.column}', row {first} (counting from 0)",
-                remedy=f"known classes are {listed(self.values)}",
-            )
-        return codes
+        remedy = f"known classes are {listed(self.values)}"
+        return known_codes(array, self.values, self.column, start, remedy)
 
     def require(self, names: Iterable[str], option: str) -> None:
         """Check that classes that the user named are there.
@@ -190,3 +181,10 @@ def _highest(scores: Floats) -> Floats:
     for place in range(1, scores.shape[1]):
         np.maximum(highest, scores[:, place], out=highest)
     return highest
+
+
+def repeated(values: Sequence[float], rows: int) -> Floats:
+    """The same numbers for every row, shape (rows, K)."""
+    found = np.empty((rows, len(values)), order="F")
+    found[:] = np.asarray(values)
+    return found

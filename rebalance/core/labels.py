@@ -7,7 +7,7 @@ the same label, and true, True and TRUE are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -208,14 +208,27 @@ def is_positive(array: pa.Array, label: Label, start: int = 0) -> NDArray[np.boo
     ------
     DataError : a label is null, or a value that was not there when the label was chosen.
     """
-    values = list(label.values)
-    codes = label_codes(array, values, label.column, start)
-    if len(values) > len(label.values):
-        strange = values[len(label.values)]
-        first = start + int(np.argmax(codes == len(label.values)))
+    remedy = "known values are " + ", ".join(label.values)
+    return np.asarray(known_codes(array, label.values, label.column, start, remedy) == 0)
+
+
+def known_codes(
+    array: pa.Array, known: Sequence[str], column: str, start: int, remedy: str
+) -> NDArray[np.int64]:
+    """The position in `known` of each row's label, shape (n,).
+
+    Raises
+    ------
+    DataError : a label is null, or a value that is not known.
+    """
+    values = list(known)
+    codes = label_codes(array, values, column, start)
+    if len(values) > len(known):
+        strange = values[len(known)]
+        first = start + int(np.argmax(codes == len(known)))
         raise DataError(
             f"the label has the value '{strange}', which was not there before",
-            where=f"column '{label.column}', row {first} (counting from 0)",
-            remedy="known values are " + ", ".join(label.values),
+            where=f"column '{column}', row {first} (counting from 0)",
+            remedy=remedy,
         )
-    return np.asarray(codes == 0)
+    return codes

@@ -51,13 +51,7 @@ class Bound:
         """Rows that the final design may keep, shape (n,); log t is at most the rank."""
         if self.uniform:
             return draws < self.rate
-        base = self.mix * self.rate
-        kept = draws < max(self.floor, base)
-        if self.mix < 1:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                excess = np.log(draws - base if base else draws)
-                kept |= excess - rank < np.log((1 - self.mix) * self.c)
-        return kept
+        return may_be_kept(draws, rank, rate=self.rate, c=self.c, floor=self.floor, mix=self.mix)
 
     def covers(self, design: Design) -> bool:
         """Whether no row that the design keeps can have been let go."""
@@ -78,6 +72,19 @@ class Bound:
             uniform=design.score == UNIFORM,
             certain=frozenset([design.label.positive]),
         )
+
+
+def may_be_kept(
+    draws: Floats, rank: Floats, *, rate: float, c: float, floor: float, mix: float
+) -> NDArray[np.bool_]:
+    """Rows with a draw below max(floor, mix rate + (1 - mix) c t), shape (n,); a rank is log t."""
+    base = mix * rate
+    kept = draws < max(floor, base)
+    if mix < 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            excess = np.log(draws - base if base else draws)
+            kept |= excess - rank < np.log((1 - mix) * c)
+    return kept
 
 
 def forecast(

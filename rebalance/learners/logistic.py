@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from rebalance.core.encoding import Encoder, learn_encoder
 from rebalance.core.inference import covariance, estimates, shrinkage
-from rebalance.core.kinds import Kind
 from rebalance.core.linear import LinearScore
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
+from rebalance.learners.encoded import Encoded
 from rebalance.learners.glm import Maximum, Penalty, Problem, maximise, one_thread
 from rebalance.learners.penalties import choose_penalty
 
@@ -29,10 +29,9 @@ MAX_LEVELS = 100
 
 
 @dataclass(frozen=True)
-class LinearModel:
+class LinearModel(Encoded):
     """log odds = intercept + z'slopes, with z as the encoder makes it (standardised features)."""
 
-    encoder: Encoder
     intercept: float
     slopes: Floats
     penalty: Penalty
@@ -41,16 +40,6 @@ class LinearModel:
     estimates: dict[str, Any] | None = None
     cross_validation: dict[str, Any] | None = None
 
-    @property
-    def kinds(self) -> Mapping[str, Kind]:
-        """The columns it reads, by kind."""
-        return self.encoder.kinds
-
-    @property
-    def left_out(self) -> Mapping[str, str]:
-        """The columns it was given and does not use, with the reason."""
-        return self.encoder.left_out
-
     def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None = None) -> Floats:
         """The log odds of every row, shape (n,), added column by column."""
         return self._score(columns)
@@ -58,10 +47,6 @@ class LinearModel:
     @cached_property
     def _score(self) -> LinearScore:
         return LinearScore(self.encoder, self.intercept, self.slopes)
-
-    def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
-        """Values for which training left no place, by column: they count as the mean."""
-        return self.encoder.surprises(columns)
 
     def summary(self) -> dict[str, Any]:
         """Size of the model, penalty and iterations."""

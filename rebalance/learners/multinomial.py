@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from rebalance.core.class_linear import ClassScores
 from rebalance.core.encoding import Encoder, learn_encoder
-from rebalance.core.kinds import Kind
 from rebalance.core.softmax import fit_softmax
 from rebalance.errors import FitError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassFitted, ClassRows
+from rebalance.learners.encoded import Encoded
 from rebalance.learners.logistic import LEVEL_ROWS, MAX_LEVELS
 from rebalance.learners.penalties import DEFAULT_L2
 
@@ -30,26 +30,15 @@ SEPARATED_LOG_ODDS = 30.0
 
 
 @dataclass(frozen=True)
-class MultinomialModel:
+class MultinomialModel(Encoded):
     """scores = intercepts + z'slopes, with z as the encoder makes it (standardised features).
 
     coefficients : shape (1 + d, K), intercepts first.
     """
 
-    encoder: Encoder
     coefficients: Floats
     l2: float
     steps: int
-
-    @property
-    def kinds(self) -> Mapping[str, Kind]:
-        """The columns it reads, by kind."""
-        return self.encoder.kinds
-
-    @property
-    def left_out(self) -> Mapping[str, str]:
-        """The columns it was given and does not use, with the reason."""
-        return self.encoder.left_out
 
     def scores(self, columns: Mapping[str, pa.Array], baseline: Floats) -> Floats:
         """Log probabilities up to a constant of each row, shape (n, K), added column by column."""
@@ -58,10 +47,6 @@ class MultinomialModel:
     @cached_property
     def _scores(self) -> ClassScores:
         return ClassScores(self.encoder, self.coefficients)
-
-    def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
-        """Values for which training left no place, by column: they count as the mean."""
-        return self.encoder.surprises(columns)
 
     def summary(self) -> dict[str, Any]:
         """Size of the model, penalty and iterations."""

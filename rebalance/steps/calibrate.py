@@ -19,7 +19,8 @@ from rebalance.core.labels import is_positive
 from rebalance.core.log_odds_cells import Outcomes, OutcomeSums, gather
 from rebalance.core.miscalibration import measure
 from rebalance.errors import DataError, FitError, UsageError
-from rebalance.steps.artifacts import DESIGN_KEY, Model
+from rebalance.steps.artifacts.model import Model
+from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.context import Context
 from rebalance.steps.features import check_total, tell_surprises, weights
 from rebalance.steps.memory import Need, open_within

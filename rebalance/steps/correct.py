@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import log_odds, offset, prior_shift, probability, to_population
 from rebalance.errors import ArtifactError, DataError, UsageError
-from rebalance.steps.artifacts import Drawn, read_design, read_design_file
+from rebalance.steps.artifacts.drawn import Drawn, read_design, read_design_file
 from rebalance.steps.classes.correct import (
     ClassCorrectResult,
     class_correct,
@@ -23,6 +23,7 @@ from rebalance.steps.classes.correct import (
 from rebalance.steps.context import Context
 from rebalance.steps.memory import LIGHT, Need, open_within
 from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY
+from rebalance.steps.probabilities import numbers, refuse
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Batch, Table
@@ -120,8 +121,8 @@ def correct(
     with table_writer(output, table) as writer:
         writer.describe({SCALE_KEY: json.dumps({PROBABILITY: "population"})})
         for batch in context.track(table.batches(), "correcting", table.rows_if_known):
-            given = _numbers(batch, column)
-            _refuse(batch, column, given, ~((given >= 0) & (given <= 1)), "between 0 and 1")
+            given = numbers(batch, column)
+            refuse(batch, column, given, ~((given >= 0) & (given <= 1)), "between 0 and 1")
             with batch.located():
                 found = probability(to_population(log_odds(given), _shift(batch, sampling, drawn)))
             extra = {PROBABILITY: pa.array(found)}
@@ -173,39 +174,17 @@ def _shift(batch: Batch, sampling: Sampling, drawn: Drawn | None) -> Floats | fl
     if drawn is not None:
         return drawn.offset(batch)
     if sampling.pi is not None:
-        pi_0 = _numbers(batch, sampling.pi)
-        _refuse(batch, sampling.pi, pi_0, ~((pi_0 > 0) & (pi_0 <= 1)), "above 0 and at most 1")
+        pi_0 = numbers(batch, sampling.pi)
+        refuse(batch, sampling.pi, pi_0, ~((pi_0 > 0) & (pi_0 <= 1)), "above 0 and at most 1")
         return offset(pi_0, np.ones(len(batch)))
     if sampling.offset is not None:
-        found = _numbers(batch, sampling.offset)
-        _refuse(batch, sampling.offset, found, ~np.isfinite(found), "finite")
+        found = numbers(batch, sampling.offset)
+        refuse(batch, sampling.offset, found, ~np.isfinite(found), "finite")
         return found
     if isinstance(sampling.rate, float | int):
         return -float(np.log(sampling.rate))
     train, true = sampling.prior or (0.5, 0.5)
     return prior_shift(train, true)
-
-
-def _numbers(batch: Batch, name: str) -> Floats:
-    array = batch.column(name)
-    if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
-        raise DataError(
-            f"the column '{name}' is {array.type}, not numbers",
-            where=batch.place,
-            remedy="name a column of probabilities",
-        )
-    cast = array.cast(pa.float64(), safe=False)
-    return np.asarray(cast.to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _refuse(batch: Batch, name: str, values: Floats, wrong: NDArray[np.bool_], needed: str) -> None:
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DataError(
-            f"{values[row]:g} is not {needed}",
-            where=f"{batch.place}, row {batch.start + row} (counting from 0), column '{name}'",
-            remedy="mend the value, or name another column",
-        )
 
 
 def _read_drawn(path: str) -> Drawn:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rebalance.learners.base import Fitted, Settings
 from rebalance.learners.logistic import LinearModel
-from rebalance.steps.artifacts import Drawn
+from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.context import Context
 
 FEW = 20

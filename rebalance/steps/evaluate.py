@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rebalance.core.calibration import EPS, calibration_line, certain
-from rebalance.core.checks import Checked, parse_check, run_checks
+from rebalance.core.checks import Checked, Judged, parse_check, run_checks
 from rebalance.core.labels import Label
 from rebalance.core.metrics import score_ranking
 from rebalance.core.ranking import Ranking, rank_keys
 from rebalance.core.segments import Value
 from rebalance.core.thresholds import Threshold, figures_at, parse_threshold
-from rebalance.errors import CheckError, UsageError
+from rebalance.errors import UsageError
 from rebalance.report.curves import Curves, curves, curves_picture
 from rebalance.report.pictures import picture_format
 from rebalance.steps.classes.evaluate import ClassEvaluation, class_columns_of, class_evaluate
@@ -42,7 +42,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Judged):
     """Everything found, by probability column; NaN where a figure is not defined.
 
     metrics : see `rebalance.core.metrics.score`.
@@ -58,21 +58,6 @@ class Evaluation:
     segments: Sequence[Segment]
     checks: Sequence[Checked]
     plot: str | None
-
-    @property
-    def failed(self) -> list[Checked]:
-        """The checks that failed."""
-        return [each for each in self.checks if each.failed]
-
-    def raise_failed(self) -> None:
-        """Stop with exit code 1 where a check failed.
-
-        Raises
-        ------
-        CheckError : at least one failed.
-        """
-        if self.failed:
-            raise CheckError(f"{len(self.failed)} of {len(self.checks)} checks failed")
 
     def document(self) -> dict[str, Any]:
         """The result as JSON; what is not defined is null."""

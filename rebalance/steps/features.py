@@ -1,4 +1,4 @@
-"""Which columns of a table are features, said when some cannot be."""
+"""Which columns of a table are label, features and weights, said when some cannot be."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
 from rebalance.core.kinds import Kind, feature_kinds
+from rebalance.core.labels import Label
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.storage.tables import Table
@@ -68,6 +69,17 @@ def describe_features(table: Table, kinds: Mapping[str, Kind]) -> dict[str, Any]
         name: {"kind": kind, "type": str(table.schema.field(name).type)}
         for name, kind in kinds.items()
     }
+
+
+def tell_label(label: Label, asked: str | None, context: Context) -> None:
+    """Say which value is positive where the user did not, and which are put together."""
+    if len(label.negatives) > 1:
+        context.note(
+            f"'{label.positive}' is positive; {len(label.negatives)} other values of "
+            f"'{label.column}' count as negative"
+        )
+    elif asked is None:
+        context.note(f"'{label.positive}' is the positive value of '{label.column}'")
 
 
 def tell_left_out(left_out: Mapping[str, str], context: Context) -> None:

@@ -16,6 +16,7 @@ from rebalance.core.efficiency import Chances, Curve, Information
 from rebalance.core.encoding import Encoder
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
+from rebalance.learners.base import TrainingRows
 from rebalance.samplers.nonuniform import MATRICES, SCORES
 
 Floats = NDArray[np.float64]
@@ -44,6 +45,26 @@ def features(encoder: Encoder | None, columns: Mapping[str, pa.Array], log_odds:
     """z with its intercept, shape (n, d): encoded columns, or for trees their log odds."""
     inner = log_odds[:, None] if encoder is None else encoder.linear(columns)
     return np.column_stack([np.ones(len(log_odds)), inner])
+
+
+@dataclass(frozen=True)
+class Planned:
+    """M = sum over the draw's positives of z z', and the efficiency by correction, score, rate."""
+
+    outer: Floats
+    curves: Mapping[str, Any]
+
+
+def plan_of(
+    encoder: Encoder | None, rows: TrainingRows, log_odds: Floats, weight: Floats
+) -> Planned:
+    """What sampling needs to know of a pilot's rows, and what a plan says of them.
+
+    log_odds : the population's. weight : makes the rows stand for the population, shape (n,).
+    """
+    z = features(encoder, rows.columns, log_odds)
+    outer = z[rows.y_true].T @ z[rows.y_true]
+    return Planned(outer, efficiency_curves(Stand(z, log_odds, rows.y_true, weight), outer))
 
 
 def efficiency_curves(rows: Stand, positives_outer: Floats) -> dict[str, Any]:

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from rebalance.core.arrays import to_numpy
 from rebalance.core.labels import MAX_VALUES, Label, choose_label, label_codes
 from rebalance.core.ranking import Bools, Floats, Keys, pack
 from rebalance.core.segments import PERIODS, SegmentKeys, Value, bounds, put_together
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
-from rebalance.steps.features import check_total, weights
+from rebalance.steps.features import check_total, tell_label, weights
 from rebalance.steps.predict import LABEL_KEY, PROBABILITY
+from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Batch, Table, located
+
+_MEND = "mend it, leave that row out, or name another column with --probability"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def read_outcomes(table: Table, asked: Asked, context: Context) -> Outcomes:
         y_true = rows.is_positive(chosen)
         if given is not None:
             check_total(rows.weight, y_true, given)
-    _tell_label(chosen, asked.positive, context)
+    tell_label(chosen, asked.positive, context)
     keys = {name: pack(y_true, rows.y_prob.pop(name)) for name in asked.probabilities}
     weight = None if given is None else rows.weight
     if by is None:
@@ -121,7 +123,7 @@ class _Rows:
             if by is not None:
                 self.codes[rows] = by.codes(batch.column(by.column))
         for name, y_prob in self.y_prob.items():
-            y_prob[rows] = _probabilities(batch, name)
+            y_prob[rows] = probabilities(batch, name, _MEND)
 
     def check(self, place: str) -> None:
         """Check that there were as many rows as there is room for.
@@ -201,22 +203,6 @@ def segment_keys(table: Table, by: str | None) -> SegmentKeys | None:
     return SegmentKeys(column, table.schema.field(column).type, period if colon else None)
 
 
-def _probabilities(batch: Batch, name: str) -> Floats:
-    """A column as numbers from 0 to 1."""
-    array = batch.column(name)
-    values: Floats = to_numpy(array.cast(pa.float64(), safe=False))
-    inside = (values >= 0) & (values <= 1)  # false for NaN, which nulls are too
-    if not inside.all():
-        row = int(np.argmin(inside))
-        value = array[row].as_py()
-        raise DataError(
-            "the probability is missing" if value is None else f"{value} is not between 0 and 1",
-            where=f"{batch.place}, row {batch.start + row} (counting from 0), column '{name}'",
-            remedy="mend it, leave that row out, or name another column with --probability",
-        )
-    return values
-
-
 def _choose(table: Table, label: str, counts: Mapping[str, int], positive: str | None) -> Label:
     """The label, positive as asked for, or else as `predict` wrote it beside its probabilities."""
     written = table.metadata.get(LABEL_KEY.encode())
@@ -230,13 +216,3 @@ def _choose(table: Table, label: str, counts: Mapping[str, int], positive: str |
                 remedy="say which value is positive with --positive",
             ) from exc
     return choose_label(label, counts, positive)
-
-
-def _tell_label(label: Label, asked: str | None, context: Context) -> None:
-    if len(label.negatives) > 1:
-        context.note(
-            f"'{label.positive}' is positive; {len(label.negatives)} other values of "
-            f"'{label.column}' count as negative"
-        )
-    elif asked is None:
-        context.note(f"'{label.positive}' is the positive value of '{label.column}'")

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.correction import offset, probability
@@ -19,29 +18,27 @@ from rebalance.core.documents import plain
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import stratified_folds
 from rebalance.core.kinds import Kind
-from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
 from rebalance.core.metrics import score
-from rebalance.core.reservoir import Reservoir
 from rebalance.errors import UsageError
 from rebalance.learners import get_learner
-from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
+from rebalance.learners.base import Learner, Settings, TrainingRows
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
-from rebalance.steps.artifacts import encoder_of, pilot_content
+from rebalance.steps.artifacts.pilot import encoder_of, pilot_content
 from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
+from rebalance.steps.draw import Draw, DrawOptions, draw_rows
 from rebalance.steps.features import (
     check_total,
     choose_features,
     describe_features,
     tell_left_out,
-    weights,
     whole,
 )
-from rebalance.steps.information import Stand, efficiency_curves, features
+from rebalance.steps.information import plan_of
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
-from rebalance.storage.tables import Table, located
+from rebalance.storage.tables import located
 
 FOLDS = 5
 DEFAULT_SIZE = 5000
@@ -75,47 +72,6 @@ class PilotResult:
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """The rows that the pilot is fitted on, and the counts of the table they came from.
-
-    negatives_draw : the negatives are those with a draw of at most this.
-    """
-
-    table: pa.Table
-    y_true: NDArray[np.bool_]
-    label: Label
-    positives: int
-    negatives: int
-    negatives_draw: float
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Rows of each class in the table, and in the draw."""
-        drawn = int(self.y_true.sum())
-        return {
-            "positives": self.positives,
-            "negatives": self.negatives,
-            "drawn_positives": drawn,
-            "drawn_negatives": len(self.y_true) - drawn,
-        }
-
-    @property
-    def population_log_odds(self) -> float:
-        """log(N_1 / N_0)."""
-        return float(np.log(self.positives / self.negatives))
-
-
-@dataclass(frozen=True)
-class _Options:
-    """What the user chose of the draw."""
-
-    size: int
-    positive: str | None
-    sample_weight: str | None
-    seed: int
 
 
 def pilot(
@@ -152,8 +108,8 @@ def pilot(
     kinds = choose_features(
         table, label, drop=drop, key=key, sample_weight=sample_weight, context=context
     )
-    options = _Options(size, positive, sample_weight, seed)
-    draw = _draw(table, label, kinds, options, context)
+    options = DrawOptions(size, positive, sample_weight, seed)
+    draw = draw_rows(table, label, kinds, options, context)
     chosen = PILOT_TREES if model == "gbm" else Settings()
     settings = replace(chosen, seed=seed, threads=context.threads)
     if isinstance(draw, ClassDraw):
@@ -193,7 +149,8 @@ def pilot(
         "made_from": table.digest,
     }
     with _one_thread():
-        planned = _plan(fitted, rows, found, draw)
+        weight = _population_weight(rows, draw)
+        planned = plan_of(encoder_of(fitted), rows, found, weight)
     grid = np.linspace(0, 1, 101)
     content = pilot_content(
         manifest,
@@ -225,51 +182,7 @@ def pilot(
     )
 
 
-def _draw(
-    table: Table,
-    label: str,
-    kinds: dict[str, Kind],
-    options: _Options,
-    context: Context,
-) -> _Draw | ClassDraw:
-    reservoir = Reservoir(options.size)
-    counter = LabelCounter(label)
-    weight = options.sample_weight
-    wanted = [*kinds, *([weight] if weight is not None else [])]
-    batches = table.batches([label, *wanted])
-    for batch in context.track(batches, "drawing the pilot's rows", table.rows_if_known):
-        with batch.located():
-            codes = counter.add(batch.column(label), batch.start)
-        if options.positive is not None:  # one value against all others, which are one class
-            named = np.array([value == canonical(options.positive) for value in counter.values])
-            codes = named[codes].astype(np.int64)
-        arrays = [batch.feature(name, kind) for name, kind in kinds.items()]
-        if weight is not None:
-            with batch.located():
-                arrays.append(pa.array(weights(batch.column(weight), weight, batch.start)))
-        rows = pa.RecordBatch.from_arrays(arrays, names=wanted)
-        draws = uniforms(options.seed, Purpose.PILOT, batch.start, len(batch))
-        reservoir.add(rows, codes, draws)
-    if options.positive is None and len(counter.counts) > 2:
-        return ClassDraw.of(label, counter.counts, reservoir.finish())
-    with located(table.place):
-        chosen = choose_label(label, counter.counts, options.positive)
-    if len(chosen.negatives) > 1:
-        context.note(
-            f"'{chosen.positive}' is positive; {len(chosen.negatives)} other values of "
-            f"'{label}' count as negative"
-        )
-    elif options.positive is None:
-        context.note(f"'{chosen.positive}' is the positive value of '{label}'")
-    kept, codes = reservoir.finish()
-    positive = 1 if options.positive is not None else counter.values.index(chosen.positive)
-    positives = counter.counts[chosen.positive]
-    negatives = sum(counter.counts.values()) - positives
-    bound = reservoir.bound(1 - positive)  # of two classes the other one
-    return _Draw(kept, codes == positive, chosen, positives, negatives, bound)
-
-
-def _training_rows(draw: _Draw, kinds: dict[str, Kind], options: _Options) -> TrainingRows:
+def _training_rows(draw: Draw, kinds: dict[str, Kind], options: DrawOptions) -> TrainingRows:
     columns = {name: whole(draw.table.column(name)) for name in kinds}
     weight = None
     if options.sample_weight is not None:
@@ -295,7 +208,7 @@ def _out_of_fold(
     learner: Learner,
     rows: TrainingRows,
     settings: Settings,
-    draw: _Draw,
+    draw: Draw,
     context: Context,
 ) -> dict[str, float]:
     """Ranking and calibration on rows not fitted to, weighted back to the population's shares."""
@@ -314,31 +227,9 @@ def _out_of_fold(
     return {name: quality[name] for name in names}
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """M = sum over the draw's positives of z z', and the efficiency by correction, score, rate."""
-
-    outer: NDArray[np.float64]
-    curves: Mapping[str, Any]
-
-
-def _plan(fitted: Fitted, rows: TrainingRows, found: NDArray[np.float64], draw: _Draw) -> _Planned:
-    """What sampling needs to know of the draw, and what a plan says of it."""
-    encoder = encoder_of(fitted)
-    z = features(encoder, rows.columns, found)
-    outer = z[rows.y_true].T @ z[rows.y_true]
-    weight = _population_weight(rows, draw)
-    return _Planned(outer, efficiency_curves(Stand(z, found, rows.y_true, weight), outer))
-
-
-def _population_weight(rows: TrainingRows, draw: _Draw) -> NDArray[np.float64]:
+def _population_weight(rows: TrainingRows, draw: Draw) -> NDArray[np.float64]:
     """Weights that make the draw stand for the table, shape (n,); the user's count too."""
-    share: NDArray[np.float64] = np.where(
-        rows.y_true,
-        draw.positives / rows.y_true.sum(),
-        draw.negatives / (~rows.y_true).sum(),
-    )
-    return share if rows.sample_weight is None else share * rows.sample_weight
+    return draw.stands_for if rows.sample_weight is None else draw.stands_for * rows.sample_weight
 
 
 def _one_thread() -> Any:

@@ -73,7 +73,7 @@ def plan_sample(asked: Asked, context: Context) -> Plan:
     UsageError, DataError, ArtifactError : whatever `sample` would find before it reads the table.
     """
     from rebalance.steps.classes.plan import plan_class_sample
-    from rebalance.steps.classes.sample import is_of_classes
+    from rebalance.steps.classes.ready import is_of_classes
 
     if is_of_classes(asked):
         return plan_class_sample(asked, context)

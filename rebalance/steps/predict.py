@@ -13,16 +13,17 @@ import pyarrow as pa
 
 from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import probability, to_sample
-from rebalance.errors import DataError, UsageError
-from rebalance.steps.artifacts import Model, read_model
-from rebalance.steps.classes.artifacts import read_if_class_model
+from rebalance.errors import UsageError
+from rebalance.steps.artifacts.model import Model, read_model
+from rebalance.steps.classes.artifacts.model import read_if_class_model
 from rebalance.steps.classes.predict import ClassPredictResult, class_predict
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
+from rebalance.steps.probabilities import kept_beside
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.parallel import in_order
-from rebalance.storage.tables import Batch, Table
+from rebalance.storage.tables import Batch
 from rebalance.storage.writers import output_format, table_writer
 
 PROBABILITY = "rb_probability"
@@ -74,7 +75,7 @@ def predict(
             remedy="leave --sampled out",
         )
     table = open_within(inputs, context, Need(HEAVY if read.learner == "gbm" else LIGHT, outputs=1))
-    kept = _kept(table, keep)
+    kept = kept_beside(table, keep, (PROBABILITY, SAMPLED), "--keep")
     kinds = read.kinds
     if sampled and read.drawn is not None:
         kinds |= read.drawn.kinds
@@ -128,16 +129,3 @@ def _scored(model: Model, sampled: bool, batch: Batch) -> _Scored:
             shifted = to_sample(own, model.drawn.offset(batch))
             extra[SAMPLED] = to_arrow(probability(shifted))
     return _Scored(batch, extra, surprises, float(prob.sum()))
-
-
-def _kept(table: Table, keep: Sequence[str] | None) -> list[str]:
-    kept = table.names if keep is None else list(dict.fromkeys(keep))
-    for name in kept:
-        table.require(name, "--keep")
-        if name in (PROBABILITY, SAMPLED):
-            raise DataError(
-                f"the table has a column '{name}' already",
-                where=f"file '{table.title}'",
-                remedy="rename it, or name the columns to keep with --keep",
-            )
-    return kept

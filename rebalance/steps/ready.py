@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rebalance.core.design import LOCAL, UNIFORM, Budget
+from rebalance.core.kinds import Kind
 from rebalance.core.labels import canonical
 from rebalance.core.selection import Terms
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.samplers import Sampler, get_sampler
 from rebalance.samplers.nonuniform import MATRICES
-from rebalance.steps.artifacts import Pilot, design_sidecar, read_pilot
+from rebalance.steps.artifacts.pilot import Pilot, read_pilot
+from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.context import Context
 from rebalance.steps.information import curve, rate_for
 from rebalance.steps.memory import LIGHT, Need, within
@@ -65,12 +67,12 @@ class Ready:
     design_output: str | None
 
 
-def ready(asked: Asked, context: Context) -> Ready:
-    """Check everything that can be checked before the table is read.
+def check_sample_outputs(asked: Asked) -> str | None:
+    """Where the design is written apart from the sample, once sure of all outputs; None if inside.
 
     Raises
     ------
-    UsageError, DataError, ArtifactError : see `sample`.
+    UsageError : an output that is an input, has no known format, or must not be replaced.
     """
     sources = [*asked.inputs, *([asked.pilot] if asked.pilot else [])]
     output, design_output = asked.output, asked.design
@@ -80,16 +82,91 @@ def ready(asked: Asked, context: Context) -> Ready:
     if design_output is None and output != "-" and not holds_metadata(output):
         design_output = design_sidecar(output)
         check_outputs([output, design_output], sources, clobber=asked.clobber)
-    read = read_pilot(asked.pilot) if asked.pilot is not None else None
-    sampler = get_sampler(asked.method, read, asked.score)
-    uniform = sampler.score == UNIFORM
-    if uniform and (asked.floor is not None or asked.mix is not None):
+    return design_output
+
+
+def refuse_label_as_key(column: str, key: str | None) -> None:
+    """Refuse draws by the label.
+
+    Raises
+    ------
+    UsageError : the label is the key.
+    """
+    if key == column:
+        raise UsageError(
+            f"'{key}' is the label and --key at once", remedy="name another column with --key"
+        )
+
+
+def refuse_uniform_floor(asked: Asked) -> None:
+    """Refuse what says nothing of uniform sampling.
+
+    Raises
+    ------
+    UsageError : a floor or a share of uniform sampling is asked for.
+    """
+    if asked.floor is not None or asked.mix is not None:
         raise UsageError(
             "--floor and --mix have no meaning for uniform sampling", remedy="leave them out"
         )
+
+
+def label_unknown() -> UsageError:
+    """What is said where neither a label nor a pilot is given."""
+    return UsageError(
+        "the label is not known", remedy="name its column with --label, or give a --pilot"
+    )
+
+
+def refuse_other_label(known: str, asked: Asked) -> None:
+    """Refuse a pilot of another label.
+
+    Raises
+    ------
+    ArtifactError : another one is asked for.
+    """
+    if asked.label is not None and asked.label != known:
+        raise ArtifactError(
+            f"the pilot was made for the label '{known}', not '{asked.label}'",
+            remedy=f"make one with 'rebalance pilot -l {asked.label}'",
+        )
+
+
+def expected_types(
+    columns: Mapping[str, str],
+    label: str,
+    kinds: Mapping[str, Kind],
+    asked: Asked,
+    context: Context,
+) -> Expected:
+    """The types of text columns that the pilot knows: the table need not be read twice.
+
+    columns : the types of the pilot's table. kinds : the columns that scores need, by kind.
+    """
+    named = [label, *([asked.key] if asked.key is not None else [])]
+    as_text = output_format(asked.output) in ("csv", "tsv")
+    return expect(columns, kinds, named, as_text=as_text, tell=context.note)
+
+
+def ready(asked: Asked, context: Context) -> Ready:
+    """Check everything that can be checked before the table is read.
+
+    Raises
+    ------
+    UsageError, DataError, ArtifactError : see `sample`.
+    """
+    design_output = check_sample_outputs(asked)
+    read = read_pilot(asked.pilot) if asked.pilot is not None else None
+    sampler = get_sampler(asked.method, read, asked.score)
+    uniform = sampler.score == UNIFORM
+    if uniform:
+        refuse_uniform_floor(asked)
     _check_score(sampler, read, asked, context)
     budget = _budget(sampler, read, asked, context)
-    expected = _expected(read, sampler, asked, context)
+    expected = Expected()
+    if read is not None:
+        kinds = sampler.kinds
+        expected = expected_types(read.columns, read.label.column, kinds, asked, context)
     table = within(open_table(asked.inputs, context.reading, expected), context, NEED)
     table.refuse_own_columns()
     terms = Terms(budget, asked.floor, asked.mix or 0.0, uniform)
@@ -163,15 +240,6 @@ def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Contex
     return asked.budget.at_rate(rate_for(pilot.plan, sampler.score, correction, efficiency))
 
 
-def _expected(pilot: Pilot | None, sampler: Sampler, asked: Asked, context: Context) -> Expected:
-    """The types of text columns that the pilot knows: the table need not be read twice."""
-    if pilot is None:
-        return Expected()
-    named = [pilot.label.column, *([asked.key] if asked.key is not None else [])]
-    as_text = output_format(asked.output) in ("csv", "tsv")
-    return expect(pilot.columns, sampler.kinds, named, as_text=as_text, tell=context.note)
-
-
 def _known(
     table: Table, pilot: Pilot | None, sampler: Sampler, terms: Terms, asked: Asked
 ) -> Known:
@@ -181,18 +249,12 @@ def _known(
         table.require(key, "--key")
     if pilot is None:
         if label is None:
-            raise UsageError(
-                "the label is not known", remedy="name its column with --label, or give a --pilot"
-            )
+            raise label_unknown()
         table.require(label, "--label")
         wanted = canonical(positive) if positive is not None else None
         found = Known(label, None, wanted, sampler, terms, asked.seed, key)
     else:
-        if label is not None and label != pilot.label.column:
-            raise ArtifactError(
-                f"the pilot was made for the label '{pilot.label.column}', not '{label}'",
-                remedy=f"make one with 'rebalance pilot -l {label}'",
-            )
+        refuse_other_label(pilot.label.column, asked)
         if positive is not None and canonical(positive) != pilot.label.positive:
             raise ArtifactError(
                 f"the pilot's positive value is '{pilot.label.positive}', not '{positive}'",
@@ -209,8 +271,5 @@ def _known(
                 where=table.place,
                 remedy="give the table that the pilot was made from, or leave --combine-pilot out",
             )
-    if key == found.column:
-        raise UsageError(
-            f"'{key}' is the label and --key at once", remedy="name another column with --key"
-        )
+    refuse_label_as_key(found.column, key)
     return found

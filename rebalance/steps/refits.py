@@ -12,7 +12,7 @@ from rebalance.core.correction import to_population
 from rebalance.core.folds import stratified_folds
 from rebalance.core.labels import is_positive
 from rebalance.learners.base import Learner, Settings, TrainingRows
-from rebalance.steps.artifacts import Model
+from rebalance.steps.artifacts.model import Model
 from rebalance.storage.tables import Table
 
 FOLDS = 5

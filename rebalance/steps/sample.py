@@ -13,11 +13,14 @@ from rebalance.core.correction import offset
 from rebalance.core.design import Design, Outlook
 from rebalance.core.efficiency import Chances, Information
 from rebalance.core.labels import choose_label, is_positive
-from rebalance.errors import DataError, UsageError
-from rebalance.steps.artifacts import DESIGN_KEY, Drawn, Pilot
+from rebalance.errors import UsageError
+from rebalance.steps.artifacts.drawn import Drawn
+from rebalance.steps.artifacts.pilot import Pilot
+from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.information import features
+from rebalance.steps.keys import check_keys
 from rebalance.steps.ready import Asked, Ready, ready
 from rebalance.steps.selection import Known, Population, Selection
 from rebalance.storage.atomic import write_bytes
@@ -70,7 +73,8 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
     DataError : the table is damaged or does not fit the pilot.
     ArtifactError : the pilot is damaged, or was made for another label.
     """
-    from rebalance.steps.classes.sample import class_sample, is_of_classes
+    from rebalance.steps.classes.ready import is_of_classes
+    from rebalance.steps.classes.sample import class_sample
 
     if is_of_classes(asked):
         return class_sample(asked, context)
@@ -118,7 +122,7 @@ def _design(
     found: Population, known: Known, pilot: Pilot | None, table: Table, context: Context
 ) -> Design:
     """The design that spends the budget on this population; says what is special about it."""
-    _check_keys(found, known, table, context)
+    check_keys(found.keys, known.key, table, context)
     with located(table.place):
         label = choose_label(known.column, found.counts, known.positive)
     if known.positive is None:
@@ -155,25 +159,6 @@ def _design(
         pilot_rate=known.joined.rate if known.joined else None,
         pilot_draw=known.joined.bound if known.joined else None,
     )
-
-
-def _check_keys(found: Population, known: Known, table: Table, context: Context) -> None:
-    """Refuse rows without a key; say how many rows share one."""
-    if known.key is None:
-        return
-    if found.keys.missing:
-        raise DataError(
-            f"the key is missing in {found.keys.missing:,} rows",
-            where=f"{table.place}, column '{known.key}', first in row {found.keys.first_missing} "
-            "(counting from 0)",
-            remedy="fill it in, leave those rows out, or sample without --key",
-        )
-    repeated, exact = found.keys.repeated()
-    if repeated:
-        context.note(
-            f"{'' if exact else 'about '}{repeated:,} rows have a '{known.key}' that an earlier "
-            "row has: they share its draw"
-        )
 
 
 class _Kept:

@@ -7,34 +7,29 @@ bound turns out too low, the table is read once more.
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.allotment import key_texts
-from rebalance.core.arrays import to_arrow, to_numpy
 from rebalance.core.design import Design, ScoreHistogram
-from rebalance.core.draws import Purpose, key_uniforms, uniforms
+from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.labels import Label, is_positive, label_codes
 from rebalance.core.selection import Bound, Terms, forecast
 from rebalance.core.sketches import KeyCensus
 from rebalance.samplers import Sampler
-from rebalance.steps.artifacts import PilotDraw
+from rebalance.steps.artifacts.pilot import PilotDraw
+from rebalance.steps.candidates import Candidates, Retained, Scored, score_all
 from rebalance.steps.context import Context
+from rebalance.steps.keys import draws_of
 from rebalance.storage.atomic import cannot_write
-from rebalance.storage.held import Held
-from rebalance.storage.parallel import in_order
 from rebalance.storage.tables import Batch, Table
 
 Floats = NDArray[np.float64]
-
-_ROW, _DRAW, _RANK = "rb_row", "rb_draw", "rb_rank"
 
 
 @dataclass(frozen=True)
@@ -60,19 +55,6 @@ class Known:
         return list(dict.fromkeys(named))
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """Rows that the final design may keep: as they stand in the table, number, draw and rank.
-
-    The draws of a pilot's negatives are 0 where its rows are kept, too.
-    """
-
-    rows: Batch
-    number: NDArray[np.int64]
-    draws: Floats
-    rank: Floats
-
-
 @dataclass
 class Population:
     """What all rows together are: counts by label value, ranks, values without a place, keys."""
@@ -83,27 +65,6 @@ class Population:
     keys: KeyCensus = field(default_factory=KeyCensus)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """The rows of one batch with all that the choice depends on; codes are places in `values`."""
-
-    batch: Batch
-    values: Sequence[str]
-    codes: NDArray[np.int64]
-    rank: Floats
-    draws: Floats
-    missing_keys: NDArray[np.int64]
-    surprises: dict[str, int]
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-    def has(self, values: Collection[str]) -> NDArray[np.bool_]:
-        """Which rows have one of these label values, shape (n,)."""
-        chosen = np.array([value in values for value in self.values])
-        return np.asarray(chosen[self.codes], dtype=np.bool_)
-
-
 class Selection:
     """Everything that one pass finds; gives the candidates of a design, in input order."""
 
@@ -111,7 +72,7 @@ class Selection:
         self._table = table
         self._known = known
         self._context = context
-        self._held = Held()
+        self._retained = Retained(table)
         self._bounds: list[Bound] = []
         self._next_forecast = 0
         self._ranks = _Ranks() if keep_ranks else None
@@ -121,7 +82,7 @@ class Selection:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._held.close()
+        self._retained.close()
         if self._ranks is not None:
             self._ranks.close()
 
@@ -132,8 +93,6 @@ class Selection:
         ------
         DataError : the table is damaged, or a label or a key is missing.
         """
-        if self._known.key is not None:
-            importlib.import_module("pandas")  # for the hash; the reading thread may want it, too
         for number, found in enumerate(self._scored("sampling")):
             self._count(found)
             if self.population.counts.total() >= self._next_forecast:
@@ -145,31 +104,22 @@ class Selection:
     def candidates(self, design: Design) -> Iterator[Candidates]:
         """All rows that the design may keep, in input order."""
         if not all(bound.covers(design) for bound in self._bounds):
-            self._context.note(
-                "the probabilities came out higher than the first rows promised: the table is read "
-                "a second time"
-            )
-            self._held.clear()
+            self._retained.clear_for_another_reading(self._context)
             for number, found in enumerate(self._scored("sampling again")):
                 self._retain(number, found, Bound.of(design))
-        for held in self._held:
-            rows, draws, rank = (to_numpy(held.column(name)) for name in (_ROW, _DRAW, _RANK))
-            table = self._table
-            batch = Batch(0, held.select(table.names), table.schema, table.place)
-            yield Candidates(batch, rows, draws, rank)
+        yield from self._retained
 
     def ranks(self) -> Iterator[Floats]:
         """The ranks of all rows, in input order, where they were asked for."""
         if self._ranks is not None:
             yield from self._ranks.read(self._context.reading.batch_rows)
 
-    def _scored(self, description: str) -> Iterator[_Scored]:
+    def _scored(self, description: str) -> Iterator[Scored]:
         """All rows, scored by several threads, in input order."""
-        batches = self._table.batches(coded=True)
-        scored = in_order(partial(_score, self._known), batches, self._context.threads)
-        return self._context.track(scored, description, self._table.rows_if_known)
+        score, keyed = partial(_score, self._known), self._known.key is not None
+        return score_all(self._table, score, self._context, description, keyed=keyed)
 
-    def _count(self, found: _Scored) -> None:
+    def _count(self, found: Scored) -> None:
         counted = np.bincount(found.codes, minlength=len(found.values)).tolist()
         rows = {value: count for value, count in zip(found.values, counted, strict=True) if count}
         self.population.counts.update(rows)
@@ -188,24 +138,13 @@ class Selection:
         self._bounds.append(forecast(known.terms, ranks, counts, positive, total))
         self._next_forecast = 2 * counts.total()
 
-    def _retain(self, number: int, found: _Scored, bound: Bound) -> None:
-        """Hold the rows that may be kept, with all columns and what chose them."""
+    def _retain(self, number: int, found: Scored, bound: Bound) -> None:
+        """Hold the rows that may be kept."""
         kept = bound.candidates(found.draws, found.rank) | found.has(bound.certain)
-        at = np.flatnonzero(kept)
-        if not len(at):
-            return
-        rows = found.batch.take(at)
-        plain = rows.source if self._table.is_text else rows.typed()
-        for name, values in (
-            (_ROW, found.batch.start + at),
-            (_DRAW, found.draws[at]),
-            (_RANK, found.rank[at]),
-        ):
-            plain = plain.append_column(name, to_arrow(values))
-        self._held.put(number, plain)
+        self._retained.put(number, found, kept)
 
 
-def _score(known: Known, batch: Batch) -> _Scored:
+def _score(known: Known, batch: Batch) -> Scored:
     """What the choice of a batch's rows depends on.
 
     Raises
@@ -222,20 +161,10 @@ def _score(known: Known, batch: Batch) -> _Scored:
         columns = batch.features(known.sampler.kinds)
         rank = known.sampler.rank(columns, len(batch))
         surprises = known.sampler.surprises(columns)
-        draws, missing = _draws(batch, known)
+        draws, missing = draws_of(batch, known.seed, known.key)
         if known.joined is not None:
             draws = np.where(_in_pilot(batch, known.joined) & (codes != 0), 0.0, draws)
-    return _Scored(batch, values, codes, rank, draws, missing, surprises)
-
-
-def _draws(batch: Batch, known: Known) -> tuple[Floats, NDArray[np.int64]]:
-    """u of every row, shape (n,), by its number or its key; and the rows whose key is missing."""
-    if known.key is None:
-        found = uniforms(known.seed, Purpose.SAMPLE, batch.start, len(batch))
-        return found, np.empty(0, dtype=np.int64)
-    texts, codes = key_texts(batch.column(known.key), known.key)
-    of_keys = np.append(key_uniforms(known.seed, Purpose.SAMPLE, texts), 1.0)
-    return of_keys[codes], batch.start + np.flatnonzero(codes < 0)
+    return Scored(batch, values, codes, rank, draws, missing, surprises)
 
 
 def _in_pilot(batch: Batch, draw: PilotDraw) -> NDArray[np.bool_]:

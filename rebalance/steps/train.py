@@ -6,59 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from rebalance.core.draws import Purpose, uniforms
-from rebalance.core.kinds import Kind
 from rebalance.core.labels import (
-    Label,
-    LabelCounter,
     ManyClassesError,
-    canonical,
-    choose_label,
-    is_positive,
 )
-from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.learners import get_learner
-from rebalance.learners.base import Settings, TrainingRows
-from rebalance.steps.artifacts import (
-    Drawn,
-    Model,
-    design_sidecar,
-    read_design,
-    read_design_file,
-)
+from rebalance.learners.base import Settings
+from rebalance.steps.artifacts.model import Model
+from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
-from rebalance.steps.classes.artifacts import read_if_class_design
-from rebalance.steps.classes.train import (
-    Balancing,
-    ClassTask,
-    ClassTrainResult,
-    class_train,
-    refuse_balancing,
-)
+from rebalance.steps.classes.artifacts.drawn import read_if_class_design
+from rebalance.steps.classes.balancing import Balancing, refuse_balancing
+from rebalance.steps.classes.train import ClassTrainResult, class_train
+from rebalance.steps.classes.train_task import ClassTask
 from rebalance.steps.context import Context
+from rebalance.steps.designed import features_beside
 from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import (
-    check_total,
-    choose_features,
     describe_features,
     tell_left_out,
-    weights,
-    whole,
 )
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import NOTHING_WANTED, Calibrated, Wanted
 from rebalance.steps.refits import Refits
+from rebalance.steps.train_rows import load, start_of, training_rows
+from rebalance.steps.train_task import TrainAsked, find_design, natural_task, sampled_task
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
-from rebalance.storage.tables import Table, located
+from rebalance.storage.tables import located
 
-_SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
 GIVEN = ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves")
-OFFSET_TOLERANCE = 1e-3
-MAY_DIFFER = 0.05
 
 
 @dataclass(frozen=True)
@@ -85,49 +60,6 @@ class TrainResult:
             return found | {"calibration": None}
         on = {"on": list(self.calibrated.on) if self.calibrated.on else None}
         return found | {"calibration": on | self.calibrated.document()}
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What the user said."""
-
-    label: str | None
-    positive: str | None
-    correction: str | None
-    drop: tuple[str, ...]
-    key: str | None
-    sample_weight: str | None
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What is to be done: what the user said, completed by what the design knows."""
-
-    label: str
-    positive: str | None
-    correction: str
-    drop: tuple[str, ...]
-    key: str | None
-    sample_weight: str | None
-    drawn: Drawn | None
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """The training table in memory."""
-
-    table: pa.Table
-    label: Label
-    y_true: NDArray[np.bool_]
-    sample_weight: NDArray[np.float64] | None
-
-
-@dataclass(frozen=True)
-class _Start:
-    """Where a fit starts from: log odds that are the same for all rows, or the pilot's."""
-
-    log_odds: float
-    from_pilot: bool
 
 
 def train(
@@ -170,7 +102,7 @@ def train(
     copies = 2.0 * (settings.cross_validate is not None) + wanted.is_any
     need = Need(HEAVY, per_value=3.0 + copies, per_row=48.0)
     table = open_within(inputs, context, need)
-    asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
+    asked = TrainAsked(label, positive, correction, tuple(drop), key, sample_weight)
     of_classes = ClassTask(
         output, model, label, positive, correction, asked.drop, key, sample_weight, balancing,
         settings,
@@ -179,23 +111,31 @@ def train(
     if classes is not None:
         wanted.refuse_many_classes()
         return class_train(table, classes, of_classes, context)
-    found = _design(table, inputs, design)
-    task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
-    kinds = _features(table, task, context)
+    found = find_design(table, inputs, design)
+    task = natural_task(table, found, asked) if natural else sampled_task(table, found, asked)
+    kinds = features_beside(
+        task.drawn.pilot if task.drawn else None,
+        table,
+        task.label,
+        drop=task.drop,
+        key=task.key,
+        sample_weight=task.sample_weight,
+        context=context,
+    )
     measured_on = None
     if wanted.on:
         held = estimate(table, need, 0, 0)
         measured_on = open_natural(wanted, task.label, task.sample_weight, held, context)
     try:
-        loaded = _load(table, task, kinds, context)
+        loaded = load(table, task, kinds, context)
     except ManyClassesError:
         if not natural:
             raise
         wanted.refuse_many_classes()
         return class_train(table, None, of_classes, context)
     refuse_balancing(balancing, loaded.label.column)
-    start = _start(loaded, task, learner.starts_from_baseline, context)
-    rows = _training_rows(loaded, task, kinds, start, settings.seed)
+    start = start_of(loaded, task, learner.starts_from_baseline, context)
+    rows = training_rows(loaded, task, kinds, start, settings.seed)
     with located(table.place):
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
@@ -243,211 +183,6 @@ def train(
         summary=fitted.summary(),
         calibrated=calibrated,
         **tell_estimates(fitted, trained.scale, min(positives, len(rows) - positives), context),
-    )
-
-
-def _design(table: Table, inputs: Sequence[str], design: str | None) -> Drawn | None:
-    """The design given, or the one that goes with the table."""
-    if design is not None:
-        return read_design_file(design)
-    return read_design(inputs[0], table.metadata) if len(inputs) == 1 else None
-
-
-def _natural(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
-    """The table is the population: nothing to correct."""
-    if drawn is not None:
-        raise UsageError(
-            "the table is a sample, and --natural says that it is the population",
-            where=table.place,
-            remedy="leave --natural out",
-        )
-    if asked.correction is not None:
-        raise UsageError(
-            f"--correction {asked.correction} has nothing to correct with --natural",
-            remedy="leave one of them out",
-        )
-    table.refuse_own_columns()
-    if asked.label is None:
-        raise UsageError(
-            "the label is not known", remedy="name its column with --label next to --natural"
-        )
-    return _Task(
-        asked.label, asked.positive, "none", asked.drop, asked.key, asked.sample_weight, None
-    )
-
-
-def _sampled(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
-    """The table is a sample, and its design knows the label and what is no feature."""
-    lost = [name for name in _SAMPLE_COLUMNS if name not in table.names]
-    if drawn is None or lost:
-        what = f"has no column '{lost[0]}'" if drawn is not None else "has no design"
-        raise ArtifactError(
-            f"the table {what}, so what it is a sample of is not known",
-            where=table.place,
-            remedy="give a sample as 'rebalance sample' wrote it (with --design FILE where the "
-            "design lies elsewhere), or --natural if the table is the population itself",
-        )
-    design = drawn.design
-    known = design.label
-    for given, value, option in (
-        (asked.label, known.column, "--label"),
-        (asked.positive, known.positive, "--positive"),
-    ):
-        if given is not None and given != value and canonical(given) != value:
-            raise ArtifactError(
-                f"the sample was drawn for {option} {value}, not {given}",
-                remedy="draw a sample for this label",
-            )
-    # What was no feature when the sample was drawn is none now, whatever is named anew.
-    former = [*design.drop, *filter(None, (design.key, design.sample_weight))]
-    dropped = [name for name in former if name in table.names and name != asked.key]
-    return _Task(
-        label=known.column,
-        positive=known.positive,
-        correction=asked.correction or "offset",
-        drop=tuple(dict.fromkeys([*dropped, *asked.drop])),
-        key=asked.key,
-        sample_weight=asked.sample_weight or design.sample_weight,
-        drawn=drawn,
-    )
-
-
-def _features(table: Table, task: _Task, context: Context) -> dict[str, Kind]:
-    """The learner's features; what the pilot needs is there, too."""
-    kinds = choose_features(
-        table,
-        task.label,
-        drop=task.drop,
-        key=task.key,
-        sample_weight=task.sample_weight,
-        context=context,
-    )
-    pilot = task.drawn.pilot if task.drawn else None
-    if pilot is not None:
-        table.require_features(pilot.kinds, "the design's pilot")
-        if table.is_text:  # a CSV's types are decided anew; the pilot saw more of its rows
-            kinds |= {name: kind for name, kind in pilot.kinds.items() if name in kinds}
-    return kinds
-
-
-def _load(table: Table, task: _Task, kinds: Mapping[str, Kind], context: Context) -> _Loaded:
-    """Read the columns that training needs into memory."""
-    needed = dict(kinds)
-    if task.drawn is not None and task.drawn.pilot is not None:
-        needed |= task.drawn.pilot.kinds
-    if task.drawn is not None:
-        needed |= dict.fromkeys(_SAMPLE_COLUMNS, "number")
-        needed |= {"rb_row": "number"} if "rb_row" in table.names else {}
-    weighted = task.sample_weight
-    counter = LabelCounter(task.label)
-    parts: list[pa.RecordBatch] = []
-    labels: list[tuple[int, pa.Array]] = []
-    weight: list[NDArray[np.float64]] = []
-    wanted = [task.label, *([weighted] if weighted else []), *needed]
-    for batch in context.track(table.batches(wanted), "reading", table.rows_if_known):
-        labels.append((batch.start, batch.column(task.label)))
-        with batch.located():
-            counter.add(batch.column(task.label), batch.start)
-            if weighted:
-                weight.append(weights(batch.column(weighted), weighted, batch.start))
-        arrays = [batch.feature(name, kind) for name, kind in needed.items()]
-        parts.append(pa.RecordBatch.from_arrays(arrays, names=[*needed]))
-    with located(table.place):
-        chosen = choose_label(task.label, counter.counts, task.positive)
-        if task.drawn is not None:
-            chosen = task.drawn.design.label
-        elif task.positive is None:
-            context.note(f"'{chosen.positive}' is the positive value of '{task.label}'")
-        y_true = np.concatenate([is_positive(array, chosen, start) for start, array in labels])
-        own_weight = np.concatenate(weight) if weight else None
-        if own_weight is not None and weighted:
-            check_total(own_weight, y_true, weighted)
-            own_weight = own_weight / own_weight.mean()  # their scale must not change a fit
-    loaded = _Loaded(pa.Table.from_batches(parts), chosen, y_true, own_weight)
-    if task.drawn is not None:
-        _check_design(table, task.drawn, loaded)
-    return loaded
-
-
-def _check_design(table: Table, drawn: Drawn, loaded: _Loaded) -> None:
-    """Refuse a design that is another sample's: it would correct by the wrong amount.
-
-    The offsets that it gives are compared with the sample's. A few may differ: a float32 reads as
-    another float64 once it went through text, and may cross a tree's threshold.
-    """
-    columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
-    for name in _SAMPLE_COLUMNS:
-        wrong = ~np.isfinite(columns[name].to_numpy(zero_copy_only=False))
-        if wrong.any():
-            raise DataError(
-                f"the value of '{name}' is not a finite number",
-                where=f"{table.place}, row {int(np.argmax(wrong))} (counting from 0)",
-                remedy="draw the sample again",
-            )
-    stored = columns["rb_offset"].to_numpy()
-    differs = np.abs(stored - drawn.offset_of(columns, len(stored))) > OFFSET_TOLERANCE
-    if differs.mean() > MAY_DIFFER:
-        raise ArtifactError(
-            f"the design is not this sample's: {int(differs.sum()):,} of {len(stored):,} offsets "
-            "differ from those it gives",
-            where=table.place,
-            remedy="give the design that 'rebalance sample' wrote with this sample, or draw it "
-            "again",
-        )
-
-
-def _start(loaded: _Loaded, task: _Task, from_baseline: bool, context: Context) -> _Start:
-    """With the offset, trees start from the pilot and learn what it missed.
-
-    Weighted fits start from the population's share of positives; post-hoc fits, on the sample's
-    scale, and natural ones from the table's own. The user's weights count in all of them.
-    """
-    drawn, y_true = task.drawn, loaded.y_true
-    weight = np.ones(len(y_true)) if loaded.sample_weight is None else loaded.sample_weight
-    if drawn is None or task.correction == "posthoc":
-        return _Start(float(np.log(weight[y_true].sum() / weight[~y_true].sum())), False)
-    expanded = loaded.table.column("rb_weight").to_numpy()
-    means = [np.average(weight[rows], weights=expanded[rows]) for rows in (y_true, ~y_true)]
-    log_odds = drawn.design.population_log_odds + float(np.log(means[0] / means[1]))
-    if not from_baseline or task.correction != "offset" or drawn.pilot is None:
-        return _Start(log_odds, False)
-    excluded = {task.key, task.sample_weight, *task.drop} & set(drawn.pilot.kinds)
-    if excluded:
-        context.note(
-            f"the pilot uses {', '.join(sorted(map(repr, filter(None, excluded))))}, no feature "
-            "here: trees start from the share of positives instead of the pilot"
-        )
-    return _Start(log_odds, not excluded)
-
-
-def _training_rows(
-    loaded: _Loaded, task: _Task, kinds: Mapping[str, Kind], start: _Start, seed: int
-) -> TrainingRows:
-    """The rows with their offset, baseline and weights."""
-    columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
-    count = len(loaded.y_true)
-    shift = np.zeros(count)
-    weight = loaded.sample_weight
-    baseline = np.full(count, start.log_odds)
-    if task.correction == "offset":
-        shift = columns["rb_offset"].to_numpy()
-    if start.from_pilot and task.drawn is not None and task.drawn.pilot is not None:
-        baseline = task.drawn.pilot.log_odds(columns)
-    population = None
-    if task.drawn is not None:
-        population = columns["rb_weight"].to_numpy() * (1.0 if weight is None else weight)
-    if task.correction == "weight":
-        weight = population
-    return TrainingRows(
-        columns={name: columns[name] for name in kinds},
-        kinds=kinds,
-        y_true=loaded.y_true,
-        offset=shift,
-        baseline=baseline,
-        sample_weight=weight,
-        draws=uniforms(seed, Purpose.HOLD_OUT, 0, count),
-        population_weight=population,
-        shift=columns["rb_offset"].to_numpy() if task.correction == "posthoc" else None,
     )
 
 

@@ -22,7 +22,7 @@ from rebalance.core.design import Budget
 from rebalance.core.labels import is_positive
 from rebalance.core.metrics import score
 from rebalance.learners.base import Settings
-from rebalance.steps.artifacts import Model, read_model
+from rebalance.steps.artifacts.model import Model, read_model
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
 from rebalance.steps.recalibrate import Wanted

@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 from rebalance.cli.main import cli
 from rebalance.core.metrics import score
 from rebalance.core.recalibration import METHODS
-from rebalance.steps.artifacts import read_model
+from rebalance.steps.artifacts.model import read_model
 from rebalance.storage.artifacts import pack, read_artifact
 from tests.conftest import Invoke, Simulated, simulate
 

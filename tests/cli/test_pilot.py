@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from rebalance.steps.artifacts import read_pilot
+from rebalance.steps.artifacts.pilot import read_pilot
 from rebalance.storage.artifacts import read_artifact
 from rebalance.storage.inputs import open_table
 from tests.conftest import INTERCEPT, SLOPES, Invoke, Simulated

@@ -12,7 +12,8 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 
-from rebalance.steps.artifacts import read_design, read_pilot
+from rebalance.steps.artifacts.drawn import read_design
+from rebalance.steps.artifacts.pilot import read_pilot
 from rebalance.steps.context import Context
 from rebalance.storage.inputs import open_table
 from tests.conftest import Invoke, Simulated

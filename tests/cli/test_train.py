@@ -12,7 +12,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 
-from rebalance.steps.artifacts import read_model
+from rebalance.steps.artifacts.model import read_model
 from rebalance.storage.artifacts import read_artifact
 from tests.conftest import Invoke, Simulated
 

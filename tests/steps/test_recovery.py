@@ -19,7 +19,7 @@ from rebalance.core.design import Budget
 from rebalance.errors import FitError, RebalanceError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted, Settings, TrainingRows
-from rebalance.steps.artifacts import read_model
+from rebalance.steps.artifacts.model import read_model
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
 from rebalance.steps.ready import Asked

@@ -17,7 +17,8 @@ from scipy.optimize import brentq
 from rebalance.core.design import Budget
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.errors import DataError
-from rebalance.steps.artifacts import read_design, read_pilot
+from rebalance.steps.artifacts.drawn import read_design
+from rebalance.steps.artifacts.pilot import read_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
 from rebalance.steps.ready import Asked

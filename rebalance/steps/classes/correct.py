@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.arrays import to_numpy
 from rebalance.core.classes import Classes, listed, to_population
 from rebalance.errors import ArtifactError, DataError, UsageError
-from rebalance.steps.classes.artifacts import (
-    ClassDrawn,
-    ClassModel,
-    read_if_class_design,
-    read_if_class_model,
+from rebalance.steps.classes.artifacts.drawn import ClassDrawn, read_if_class_design
+from rebalance.steps.classes.artifacts.model import ClassModel, read_if_class_model
+from rebalance.steps.classes.columns import named_columns, split_parts
+from rebalance.steps.classes.predict import (
+    PREFIXES,
+    class_columns,
+    class_kept_beside,
+    class_metadata,
 )
-from rebalance.steps.classes.predict import PREFIXES, class_columns, class_metadata, kept_beside
 from rebalance.steps.context import Context
 from rebalance.steps.predict import SCALE_KEY
+from rebalance.steps.probabilities import numbers, refuse
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Batch, Table
 from rebalance.storage.writers import table_writer
@@ -108,7 +108,8 @@ def class_correct(
 
     Parameters
     ----------
-    columns : CLASS=COLUMN for each class, with commas between; see `named_columns`.
+    columns : CLASS=COLUMN for each class, with commas between; see
+        `steps.classes.columns.named_columns`.
 
     Raises
     ------
@@ -123,7 +124,7 @@ def class_correct(
     if drawn is not None:
         table.require_features(drawn.kinds, "the design's pilot")
     scales = ["population", *(["sampled"] if sampled else [])]
-    kept = kept_beside(table, None, label, scales, "the input")
+    kept = class_kept_beside(table, None, label, scales, "the input")
     rows, certain = 0, 0
     before, after = np.zeros(len(label)), np.zeros(len(label))
     with table_writer(output, table) as writer:
@@ -149,51 +150,6 @@ def class_correct(
         dict(zip(label.values, (each / rows).tolist(), strict=True)) for each in (before, after)
     ]
     return ClassCorrectResult(output, rows, means[0], means[1], certain)
-
-
-def named_columns(columns: Sequence[str], table: Table) -> dict[str, str]:
-    """The column of each class from CLASS=COLUMN, in the order given.
-
-    Where there are several =, the first is taken after which a column's name follows.
-
-    Raises
-    ------
-    UsageError : no =, a class twice, a column twice, or fewer than two classes.
-    DataError : a column is not there.
-    """
-    found: dict[str, str] = {}
-    for text in columns:
-        cuts = [at for at, sign in enumerate(text) if sign == "="]
-        if not cuts or cuts[0] == 0:
-            raise UsageError(
-                f"'{text}' does not say which class a column is of",
-                where="--probability",
-                remedy="write CLASS=COLUMN for each: --probability a=COL_A,b=COL_B,c=COL_C",
-            )
-        cut = next((at for at in cuts if text[at + 1 :] in table.names), cuts[0])
-        value, column = text[:cut], text[cut + 1 :]
-        table.require(column, "--probability")
-        if value in found or column in found.values():
-            raise UsageError(
-                f"--probability names {'the class ' + value if value in found else column} twice",
-                remedy="name each class and each column once",
-            )
-        found[value] = column
-    if len(found) < 2:
-        raise UsageError(
-            "--probability names one class only",
-            remedy="name the column of each class, or one column without '=' for two classes",
-        )
-    return found
-
-
-def split_parts(text: str) -> list[str]:
-    """The parts between commas; one that holds a comma itself stands in double quotes.
-
-    >>> split_parts('a=1,"b,c=2"')
-    ['a=1', 'b,c=2']
-    """
-    return [part.strip() for part in next(csv.reader([text], skipinitialspace=True), [])]
 
 
 def _label(
@@ -273,16 +229,9 @@ def _probabilities(batch: Batch, names: Sequence[str]) -> Floats:
     """The classes' probabilities, shape (n, K)."""
     found = np.empty((len(batch), len(names)), order="F")
     for place, name in enumerate(names):
-        array = batch.column(name)
-        if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
-            raise DataError(
-                f"the column '{name}' is {array.type}, not numbers",
-                where=batch.place,
-                remedy="name a column of probabilities",
-            )
         values = found[:, place]
-        values[:] = to_numpy(array.cast(pa.float64(), safe=False))
-        _refuse(batch, name, values, ~((values >= 0) & (values <= 1)), "between 0 and 1")
+        values[:] = numbers(batch, name)
+        refuse(batch, name, values, ~((values >= 0) & (values <= 1)), "between 0 and 1")
     total = found.sum(axis=1)
     wrong = np.abs(total - 1) > SUM_TOLERANCE
     if wrong.any():
@@ -293,16 +242,6 @@ def _probabilities(batch: Batch, names: Sequence[str]) -> Floats:
             remedy="name the columns of all classes, of one model",
         )
     return found
-
-
-def _refuse(batch: Batch, name: str, values: Floats, wrong: NDArray[np.bool_], needed: str) -> None:
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DataError(
-            f"{values[row]:g} is not {needed}",
-            where=f"{batch.place}, row {batch.start + row} (counting from 0), column '{name}'",
-            remedy="mend the value, or name another column",
-        )
 
 
 def _read_drawn(path: str) -> ClassDrawn:

@@ -9,30 +9,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.arrays import to_numpy
-from rebalance.core.checks import Check, Checked, parse_check
+from rebalance.core.checks import Check, Checked, Judged, parse_check
 from rebalance.core.class_metrics import CLASS_METRICS, ClassFigures, score_classes
 from rebalance.core.classes import Classes, listed
 from rebalance.core.labels import label_codes
-from rebalance.errors import CheckError, DataError, UsageError
-from rebalance.steps.classes.correct import named_columns, split_parts
+from rebalance.errors import UsageError
+from rebalance.steps.classes.columns import named_columns, split_parts
 from rebalance.steps.classes.pilot import check_class_weights
 from rebalance.steps.classes.predict import PREFIXES
 from rebalance.steps.context import Context
 from rebalance.steps.features import weights
 from rebalance.steps.memory import MIDDLE, Need, within
 from rebalance.steps.predict import LABEL_KEY, PROBABILITY, SCALE_KEY
-from rebalance.storage.tables import Batch, Table
+from rebalance.steps.probabilities import probabilities
+from rebalance.storage.tables import Table
 
 Floats = NDArray[np.float64]
 COLUMN = "rb_probability_CLASS"
 
 
 @dataclass(frozen=True)
-class ClassEvaluation:
+class ClassEvaluation(Judged):
     """Everything found; NaN where a figure is not defined.
 
     scale : what the probabilities are true for, where the table says so.
@@ -43,21 +42,6 @@ class ClassEvaluation:
     scale: str | None
     figures: ClassFigures
     checks: Sequence[Checked]
-
-    @property
-    def failed(self) -> list[Checked]:
-        """The checks that failed."""
-        return [each for each in self.checks if each.failed]
-
-    def raise_failed(self) -> None:
-        """Stop with exit code 1 where a check failed.
-
-        Raises
-        ------
-        CheckError : at least one failed.
-        """
-        if self.failed:
-            raise CheckError(f"{len(self.failed)} of {len(self.checks)} checks failed")
 
     def document(self) -> dict[str, Any]:
         """The result as JSON; what is not defined is null."""
@@ -89,7 +73,7 @@ def class_columns_of(
 
     Raises
     ------
-    UsageError, DataError : see `steps.classes.correct.named_columns`.
+    UsageError, DataError : see `steps.classes.columns.named_columns`.
     """
     if positive is not None or (not asked and PROBABILITY in table.names):
         return None
@@ -165,7 +149,8 @@ def class_evaluate(
             if sample_weight is not None:
                 weight.append(weights(batch.column(sample_weight), sample_weight, batch.start))
         for name in names:
-            parts[name].append(_probabilities(batch, name))
+            found = probabilities(batch, name, "mend it, or leave that row out")
+            parts[name].append(np.array(found))  # a copy, so that the batch can go
     place = np.concatenate(codes)
     columns_read = [np.concatenate(parts.pop(name)) for name in names]
     own_weight = np.concatenate(weight) if weight else None
@@ -218,28 +203,6 @@ def _remark(
 def _is_sampled(value: str, found: Sequence[str]) -> bool:
     """Whether a column is `rb_probability_sampled_CLASS` beside that class's own."""
     return value.startswith("sampled_") and value.removeprefix("sampled_") in found
-
-
-def _probabilities(batch: Batch, name: str) -> Floats:
-    """A column as numbers from 0 to 1."""
-    array = batch.column(name)
-    if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
-        raise DataError(
-            f"the column '{name}' is {array.type}, not numbers",
-            where=batch.place,
-            remedy="name a column of probabilities",
-        )
-    values: Floats = to_numpy(array.cast(pa.float64(), safe=False))
-    inside = (values >= 0) & (values <= 1)
-    if not inside.all():
-        row = int(np.argmin(inside))
-        value = array[row].as_py()
-        raise DataError(
-            "the probability is missing" if value is None else f"{value} is not between 0 and 1",
-            where=f"{batch.place}, row {batch.start + row} (counting from 0), column '{name}'",
-            remedy="mend it, or leave that row out",
-        )
-    return np.array(values, dtype=np.float64)
 
 
 def _plain(figures: Mapping[str, float]) -> dict[str, float | int | None]:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.class_design import log_shares, spread
+from rebalance.core.class_design import log_shares, spread, weighted_log_shares
 from rebalance.core.class_metrics import ClassFigures, score_classes
-from rebalance.core.classes import Classes, listed, log_softmax
+from rebalance.core.classes import Classes, listed, log_softmax, repeated
 from rebalance.core.documents import plain
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import class_folds
@@ -21,7 +21,7 @@ from rebalance.errors import DataError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassLearner, ClassRows
 from rebalance.learners.classes import get_class_learner
-from rebalance.steps.classes.artifacts import class_pilot_content, repeated, weighted_log_shares
+from rebalance.steps.classes.artifacts.pilot import class_pilot_content
 from rebalance.steps.context import Context
 from rebalance.steps.features import describe_features, tell_left_out, whole
 from rebalance.storage.atomic import write_bytes

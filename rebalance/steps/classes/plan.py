@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from rebalance.core.classes import Classes
 from rebalance.core.labels import LabelCounter
-from rebalance.steps.classes.sample import NEED, class_ready
+from rebalance.steps.classes.ready import NEED, class_ready
 from rebalance.steps.context import Context
 from rebalance.steps.plan import Plan, plan_table, stored_bytes
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow
 from rebalance.core.classes import Classes, log_softmax, to_sample
 from rebalance.errors import DataError, UsageError
-from rebalance.steps.classes.artifacts import ClassModel
+from rebalance.steps.classes.artifacts.model import ClassModel
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
+from rebalance.steps.probabilities import kept_beside
 from rebalance.storage.parallel import in_order
 from rebalance.storage.tables import Batch, Table
 from rebalance.storage.writers import table_writer
@@ -72,7 +73,7 @@ def class_predict(
     heavy = model.learner == "gbm"
     table = open_within(inputs, context, Need(HEAVY if heavy else LIGHT, outputs=1))
     scales = [model.output_scale, *(["sampled"] if sampled else [])]
-    kept = kept_beside(table, keep, model.label, scales, "--keep")
+    kept = class_kept_beside(table, keep, model.label, scales, "--keep")
     kinds = model.kinds
     if sampled and model.drawn is not None:
         kinds |= model.drawn.kinds
@@ -109,7 +110,7 @@ def class_columns(label: Classes, scale: str, prob: Floats) -> dict[str, pa.Arra
     }
 
 
-def kept_beside(
+def class_kept_beside(
     table: Table, keep: Sequence[str] | None, label: Classes, scales: Sequence[str], option: str
 ) -> list[str]:
     """The columns that stay beside those of each class.
@@ -124,16 +125,7 @@ def kept_beside(
         raise DataError(
             f"two classes would have a column '{twice[0]}'", remedy="leave --sampled out"
         )
-    kept = table.names if keep is None else list(dict.fromkeys(keep))
-    for name in kept:
-        table.require(name, option)
-        if name in new:
-            raise DataError(
-                f"the table has a column '{name}' already",
-                where=f"file '{table.title}'",
-                remedy="rename it, or name the columns to keep with --keep",
-            )
-    return kept
+    return kept_beside(table, keep, new, option)
 
 
 @dataclass(frozen=True)

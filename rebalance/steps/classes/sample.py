@@ -4,39 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_arrow
-from rebalance.core.class_design import TWO_WAYS, ClassBudget, ClassDesign, floors
-from rebalance.core.class_selection import ClassTerms
+from rebalance.core.class_design import ClassDesign, floors
 from rebalance.core.classes import Classes, listed
-from rebalance.errors import ArtifactError, DataError, UsageError
-from rebalance.steps.artifacts import DESIGN_KEY, design_sidecar
-from rebalance.steps.classes.artifacts import ClassDrawn, ClassPilot, read_if_class_pilot
+from rebalance.errors import DataError
+from rebalance.steps.artifacts.sealed import DESIGN_KEY
+from rebalance.steps.classes.artifacts.drawn import ClassDrawn
+from rebalance.steps.classes.artifacts.pilot import ClassPilot
+from rebalance.steps.classes.ready import class_ready
 from rebalance.steps.classes.selection import ClassKnown, ClassPopulation, ClassSelection
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
-from rebalance.steps.memory import LIGHT, Need, within
-from rebalance.storage.atomic import check_outputs, write_bytes
-from rebalance.storage.held import HELD_BYTES
-from rebalance.storage.inputs import open_table
-from rebalance.storage.reading import Expected
+from rebalance.steps.keys import check_keys
+from rebalance.steps.ready import Asked
+from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table
-from rebalance.storage.text_schema import expect
-from rebalance.storage.writers import holds_metadata, output_format, table_writers
+from rebalance.storage.writers import holds_metadata, table_writers
 from rebalance.storage.writing import Writer
-
-if TYPE_CHECKING:
-    from rebalance.steps.ready import Asked
 
 Floats = NDArray[np.float64]
 
-# Retained rows, and the bins of some classes' scores.
-NEED = Need(LIGHT + HELD_BYTES + (48 << 20), outputs=1)
 OFFSET = "rb_offset"
 
 
@@ -56,23 +49,6 @@ class ClassSampleResult:
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class ClassReady:
-    """A request that was checked as far as that goes without reading the table."""
-
-    table: Table
-    pilot: ClassPilot | None
-    known: ClassKnown
-    design_output: str | None
-
-
-def is_of_classes(asked: Asked) -> bool:
-    """Whether a sample of many classes is asked for, as far as the table need not be read."""
-    if asked.class_rates is not None:
-        return True
-    return asked.pilot is not None and read_if_class_pilot(asked.pilot) is not None
 
 
 def class_sample(
@@ -129,132 +105,6 @@ def class_sample(
     )
 
 
-def class_ready(
-    asked: Asked, context: Context, looked_at: tuple[Table, int] | None = None
-) -> ClassReady:
-    """Check everything that can be checked before the table is read.
-
-    Raises
-    ------
-    UsageError, DataError, ArtifactError : see `class_sample`.
-    """
-    sources = [*asked.inputs, *([asked.pilot] if asked.pilot else [])]
-    output, design_output = asked.output, asked.design
-    check_outputs([output, asked.probabilities, design_output], sources, clobber=asked.clobber)
-    for name in filter(None, (output, asked.probabilities)):
-        output_format(name)
-    if design_output is None and output != "-" and not holds_metadata(output):
-        design_output = design_sidecar(output)
-        check_outputs([output, design_output], sources, clobber=asked.clobber)
-    pilot = _read_pilot(asked)
-    terms = _terms(asked, pilot, looked_at[1] if looked_at is not None else None)
-    scoring = None if terms.uniform else pilot
-    if looked_at is not None:
-        table = looked_at[0]
-    else:
-        expected = _expected(pilot, scoring, asked, context)
-        table = within(open_table(asked.inputs, context.reading, expected), context, NEED)
-        table.refuse_own_columns()
-    label = pilot.label if pilot is not None else None
-    column = asked.label if label is None else label.column
-    if column is None:
-        raise UsageError(
-            "the label is not known", remedy="name its column with --label, or give a --pilot"
-        )
-    table.require(column, "--label" if pilot is None else "the pilot's label")
-    if scoring is not None:
-        table.require_features(scoring.kinds, "the pilot")
-    if asked.key is not None:
-        table.require(asked.key, "--key")
-        if asked.key == column:
-            raise UsageError(
-                f"'{column}' is the label and --key at once",
-                remedy="name another column with --key",
-            )
-    if label is not None and terms.budget.rates is not None:
-        label.require(terms.budget.rates, "--rate")
-    known = ClassKnown(column, label, scoring, terms, asked.seed, asked.key)
-    return ClassReady(table, pilot, known, design_output)
-
-
-def _refuse_two_class_options(asked: Asked) -> None:
-    given = {
-        "--efficiency": asked.budget.efficiency is not None,
-        f"--score {asked.score}": asked.score not in (None, "probability"),
-        "--combine-pilot": asked.combine_pilot,
-    }
-    for option, is_given in given.items():
-        if is_given:
-            raise UsageError(
-                f"{option} is for two classes, and each of many is asked for",
-                remedy="leave it out, or make a pilot of one class with --positive",
-            )
-
-
-def _read_pilot(asked: Asked) -> ClassPilot | None:
-    """The pilot, once sure that it is of the label and the classes asked for."""
-    _refuse_two_class_options(asked)
-    if asked.positive is not None:
-        raise UsageError(
-            f"--positive {asked.positive} makes two classes of the label, and each of many is "
-            "asked for",
-            remedy="leave it out, or make a pilot with it and give --rate R",
-        )
-    if asked.pilot is None:
-        return None
-    pilot = read_if_class_pilot(asked.pilot)
-    if pilot is None:
-        raise ArtifactError(
-            "the pilot is of a label with a positive value, not of many classes",
-            where=f"file '{asked.pilot}'",
-            remedy="give one --rate R, the share of the negatives to keep, or make a pilot of "
-            "all classes: 'rebalance pilot' without --positive, for a label of three or more",
-        )
-    if asked.label is not None and asked.label != pilot.label.column:
-        raise ArtifactError(
-            f"the pilot was made for the label '{pilot.label.column}', not '{asked.label}'",
-            remedy=f"make one with 'rebalance pilot -l {asked.label}'",
-        )
-    return pilot
-
-
-def _terms(asked: Asked, pilot: ClassPilot | None, classes: int | None) -> ClassTerms:
-    """What is asked for, once sure that it says something of each class."""
-    if asked.class_rates is None and asked.budget.rows is None:
-        column = pilot.label.column if pilot is not None else asked.label
-        raise UsageError(
-            f"the label '{column}' has {len(pilot.label) if pilot is not None else classes} "
-            "classes, and one number for all of them does not say what to keep of each",
-            remedy=f"{TWO_WAYS}; or one class against all others with --positive VALUE",
-        )
-    uniform = asked.method == "uniform" or (asked.method is None and pilot is None)
-    if not uniform and pilot is None:
-        raise UsageError(
-            "nonuniform sampling needs a pilot",
-            remedy="make one with 'rebalance pilot' and give it with --pilot, or choose "
-            "--method uniform",
-        )
-    if uniform and (asked.floor is not None or asked.mix is not None):
-        raise UsageError(
-            "--floor and --mix have no meaning for uniform sampling", remedy="leave them out"
-        )
-    rows = asked.budget.rows if asked.class_rates is None else None
-    budget = ClassBudget(asked.class_rates, rows)
-    return ClassTerms(budget, asked.floor, asked.mix or 0.0, uniform)
-
-
-def _expected(
-    pilot: ClassPilot | None, scoring: ClassPilot | None, asked: Asked, context: Context
-) -> Expected:
-    """The types of text columns that the pilot knows: the table need not be read twice."""
-    if pilot is None:
-        return Expected()
-    named = [pilot.label.column, *([asked.key] if asked.key is not None else [])]
-    as_text = output_format(asked.output) in ("csv", "tsv")
-    kinds = scoring.kinds if scoring is not None else {}
-    return expect(pilot.columns, kinds, named, as_text=as_text, tell=context.note)
-
-
 def _design(
     found: ClassPopulation,
     known: ClassKnown,
@@ -263,7 +113,7 @@ def _design(
     context: Context,
 ) -> ClassDesign:
     """The design that spends the budget on this population; says what is special about it."""
-    _check_keys(found, known, table, context)
+    check_keys(found.keys, known.key, table, context)
     tell_surprises(found.surprises, "the pilot", context)
     counted = {
         value: count for value, count in zip(found.values, found.counts, strict=True) if count
@@ -309,25 +159,6 @@ def _design(
     )
 
 
-def _check_keys(found: ClassPopulation, known: ClassKnown, table: Table, context: Context) -> None:
-    """Refuse rows without a key; say how many rows share one."""
-    if known.key is None:
-        return
-    if found.keys.missing:
-        raise DataError(
-            f"the key is missing in {found.keys.missing:,} rows",
-            where=f"{table.place}, column '{known.key}', first in row {found.keys.first_missing} "
-            "(counting from 0)",
-            remedy="fill it in, leave those rows out, or sample without --key",
-        )
-    repeated, exact = found.keys.repeated()
-    if repeated:
-        context.note(
-            f"{'' if exact else 'about '}{repeated:,} rows have a '{known.key}' that an earlier "
-            "row has: they share its draw"
-        )
-
-
 def _write(
     selection: ClassSelection, drawn: ClassDrawn, output: str, writer: Writer
 ) -> NDArray[np.int64]:
@@ -341,7 +172,7 @@ def _write(
         pi = np.empty(len(codes))
         for place in range(len(design.label)):
             members = codes == place
-            pi[members] = design.pi(place, found.log_score[members])
+            pi[members] = design.pi(place, found.rank[members])
         keep = np.flatnonzero(found.draws < pi)
         rows = found.rows.take(keep)
         extra = {

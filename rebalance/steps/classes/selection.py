@@ -2,11 +2,11 @@
 
 One pass, as `steps.selection` for two classes: what may be kept is retained by a bound for each
 class, and thinned when every c_k is known. Where a bound was too low, the table is read once more.
+A rank is the log t of the row's own class.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,25 +15,21 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.allotment import key_texts
-from rebalance.core.arrays import to_arrow, to_numpy
 from rebalance.core.class_design import ClassDesign
 from rebalance.core.class_selection import ClassBound, ClassTerms, forecast, forecast_rates
 from rebalance.core.classes import Classes
 from rebalance.core.design import ScoreHistogram
-from rebalance.core.draws import Purpose, key_uniforms, uniforms
 from rebalance.core.labels import label_codes
 from rebalance.core.sketches import KeyCensus
-from rebalance.steps.classes.artifacts import ClassPilot, log_scores
+from rebalance.steps.candidates import Candidates, Retained, Scored, score_all
+from rebalance.steps.classes.artifacts.drawn import log_scores
+from rebalance.steps.classes.artifacts.pilot import ClassPilot
 from rebalance.steps.context import Context
-from rebalance.storage.held import Held
-from rebalance.storage.parallel import in_order
+from rebalance.steps.keys import draws_of
 from rebalance.storage.tables import Batch, Table
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
-
-_ROW, _DRAW, _SCORE = "rb_row", "rb_draw", "rb_score"
 
 
 @dataclass(frozen=True)
@@ -46,16 +42,6 @@ class ClassKnown:
     terms: ClassTerms
     seed: int
     key: str | None
-
-
-@dataclass(frozen=True)
-class ClassCandidates:
-    """Rows that the final design may keep: as in the table, number, draw, and own class's log t."""
-
-    rows: Batch
-    number: Codes
-    draws: Floats
-    log_score: Floats
 
 
 @dataclass
@@ -81,22 +67,6 @@ class ClassPopulation:
         return np.array([self.values.index(value) for value in values], dtype=np.int64)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """The rows of one batch with all that the choice depends on; codes are places in `values`."""
-
-    batch: Batch
-    values: Sequence[str]
-    codes: Codes
-    log_score: Floats
-    draws: Floats
-    missing_keys: Codes
-    surprises: dict[str, int]
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-
 class ClassSelection:
     """Everything that one pass finds; gives the candidates of a design, in input order."""
 
@@ -104,7 +74,7 @@ class ClassSelection:
         self._table = table
         self._known = known
         self._context = context
-        self._held = Held()
+        self._retained = Retained(table)
         self._bounds: dict[str, list[ClassBound]] = {}
         self._next: dict[str, int] = {}
         self.population = ClassPopulation()
@@ -113,7 +83,7 @@ class ClassSelection:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._held.close()
+        self._retained.close()
 
     def look(self) -> None:
         """Read the table, and retain what may be kept.
@@ -122,15 +92,13 @@ class ClassSelection:
         ------
         DataError : the table is damaged, or a label or a key is missing.
         """
-        if self._known.key is not None:
-            importlib.import_module("pandas")  # for the hash; the reading thread may want it, too
         for number, found in enumerate(self._scored("sampling")):
             places = self._count(found)
             self._forecast()
             bounds = [self._bounds[value][-1] for value in self.population.values]
             self._retain(number, found, places, bounds)
 
-    def candidates(self, design: ClassDesign) -> Iterator[ClassCandidates]:
+    def candidates(self, design: ClassDesign) -> Iterator[Candidates]:
         """All rows that the design may keep, in input order."""
         place = {value: at for at, value in enumerate(design.label.values)}
         covered = all(
@@ -139,27 +107,18 @@ class ClassSelection:
             for bound in bounds
         )
         if not covered:
-            self._context.note(
-                "the probabilities came out higher than the first rows promised: the table is read "
-                "a second time"
-            )
-            self._held.clear()
+            self._retained.clear_for_another_reading(self._context)
             tight = [ClassBound.of(design, place[value]) for value in self.population.values]
             for number, found in enumerate(self._scored("sampling again")):
                 self._retain(number, found, self.population.places(found.values), tight)
-        for held in self._held:
-            rows, draws, score = (to_numpy(held.column(name)) for name in (_ROW, _DRAW, _SCORE))
-            table = self._table
-            batch = Batch(0, held.select(table.names), table.schema, table.place)
-            yield ClassCandidates(batch, rows, draws, score)
+        yield from self._retained
 
-    def _scored(self, description: str) -> Iterator[_Scored]:
+    def _scored(self, description: str) -> Iterator[Scored]:
         """All rows, scored by several threads, in input order."""
-        batches = self._table.batches(coded=True)
-        scored = in_order(partial(_score, self._known), batches, self._context.threads)
-        return self._context.track(scored, description, self._table.rows_if_known)
+        score, keyed = partial(_score, self._known), self._known.key is not None
+        return score_all(self._table, score, self._context, description, keyed=keyed)
 
-    def _count(self, found: _Scored) -> NDArray[np.int64]:
+    def _count(self, found: Scored) -> NDArray[np.int64]:
         """Count a batch; gives the place in the population of each of its classes."""
         population = self.population
         places = population.places(found.values)
@@ -167,7 +126,7 @@ class ClassSelection:
         for code, place in enumerate(places.tolist()):
             population.counts[place] += int(counted[code])
             if counted[code] and self._known.scoring is not None:
-                population.ranks[place].add(found.log_score[found.codes == code])
+                population.ranks[place].add(found.rank[found.codes == code])
         population.surprises.update(found.surprises)
         if self._known.key is not None:
             population.keys.add_missing(found.missing_keys)
@@ -189,32 +148,21 @@ class ClassSelection:
     def _retain(
         self,
         number: int,
-        found: _Scored,
+        found: Scored,
         places: NDArray[np.int64],
         bounds: Sequence[ClassBound],
     ) -> None:
-        """Hold the rows that may be kept, with all columns and what chose them."""
+        """Hold the rows that may be kept."""
         kept = np.zeros(len(found), dtype=bool)
         for code, place in enumerate(places.tolist()):
             members = np.flatnonzero(found.codes == code)
             if len(members):
-                draws, score = found.draws[members], found.log_score[members]
-                kept[members] = bounds[place].candidates(draws, score)
-        at = np.flatnonzero(kept)
-        if not len(at):
-            return
-        rows = found.batch.take(at)
-        plain = rows.source if self._table.is_text else rows.typed()
-        for name, values in (
-            (_ROW, found.batch.start + at),
-            (_DRAW, found.draws[at]),
-            (_SCORE, found.log_score[at]),
-        ):
-            plain = plain.append_column(name, to_arrow(values))
-        self._held.put(number, plain)
+                draws, rank = found.draws[members], found.rank[members]
+                kept[members] = bounds[place].candidates(draws, rank)
+        self._retained.put(number, found, kept)
 
 
-def _score(known: ClassKnown, batch: Batch) -> _Scored:
+def _score(known: ClassKnown, batch: Batch) -> Scored:
     """What the choice of a batch's rows depends on.
 
     Raises
@@ -236,18 +184,8 @@ def _score(known: ClassKnown, batch: Batch) -> _Scored:
             scores = log_scores(scoring, columns, len(batch), len(values))
             own = scores[np.arange(len(batch)), codes]
             surprises = scoring.surprises(columns)
-        draws, missing = _draws(batch, known)
-    return _Scored(batch, values, codes, own, draws, missing, surprises)
-
-
-def _draws(batch: Batch, known: ClassKnown) -> tuple[Floats, Codes]:
-    """u of every row, shape (n,), by its number or its key; and the rows whose key is missing."""
-    if known.key is None:
-        found = uniforms(known.seed, Purpose.SAMPLE, batch.start, len(batch))
-        return found, np.empty(0, dtype=np.int64)
-    texts, codes = key_texts(batch.column(known.key), known.key)
-    of_keys = np.append(key_uniforms(known.seed, Purpose.SAMPLE, texts), 1.0)
-    return of_keys[codes], batch.start + np.flatnonzero(codes < 0)
+        draws, missing = draws_of(batch, known.seed, known.key)
+    return Scored(batch, values, codes, own, draws, missing, surprises)
 
 
 def _itself(rank: Floats) -> Floats:

@@ -14,8 +14,8 @@ from rebalance.core.design import Budget
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.reservoir import Reservoir
 from rebalance.learners.base import Settings
-from rebalance.steps.artifacts import read_pilot
-from rebalance.steps.classes.artifacts import read_if_class_pilot
+from rebalance.steps.artifacts.pilot import read_pilot
+from rebalance.steps.classes.artifacts.pilot import read_if_class_pilot
 from rebalance.steps.classes.pilot import ClassDraw, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot

@@ -1,0 +1,93 @@
+"""A design of two classes, with the pilot it scores rows with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance.core.design import Design
+from rebalance.core.kinds import Kind
+from rebalance.core.labels import Label
+from rebalance.samplers import Sampler, get_sampler
+from rebalance.steps.artifacts.pilot import Pilot, load_pilot
+from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
+from rebalance.steps.artifacts.stored import Columns
+from rebalance.storage.artifacts import TWO_CLASSES_FORMAT, named_bytes
+from rebalance.storage.remote import exists
+from rebalance.storage.tables import Batch
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A design together with the pilot it scores rows with: recomputes what any row got."""
+
+    design: Design
+    pilot: Pilot | None
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The columns needed to recompute inclusion probabilities, by kind."""
+        return self._sampler.kinds
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return get_sampler(self.design.method, self.pilot, self.design.score)
+
+    def offset_of(self, columns: Columns, rows: int) -> Floats:
+        """l of every row of a table in memory, shape (rows,)."""
+        return self.design.offset(self._sampler.log_score(self._sampler.rank(columns, rows)))
+
+    def log_score_of(self, rank: Floats) -> Floats:
+        """log t of rows of these ranks, shape (n,)."""
+        return self._sampler.log_score(rank)
+
+    def offset(self, batch: Batch) -> Floats:
+        """l of every row, shape (n,)."""
+        return self.offset_of(batch.features(self.kinds), len(batch))
+
+    def to_json(self) -> str:
+        """The design as JSON, the pilot inside it as base64."""
+        return seal(self.design.to_document(), self.pilot, TWO_CLASSES_FORMAT)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, title: str) -> Drawn:
+        """The design that `to_json` described.
+
+        Raises
+        ------
+        ArtifactError : damaged, of a newer format, or with another pilot than it was made with.
+        """
+        return cls(*unseal(text, title, _design, load_pilot))
+
+
+def _design(document: Mapping[str, Any]) -> Design:
+    Label.from_document(document["label"])  # raises where it has many classes
+    return Design.from_document(document)
+
+
+def read_design(path: str, metadata: Mapping[bytes, bytes]) -> Drawn | None:
+    """The design of a sample: in the Parquet metadata, or in the file beside a CSV."""
+    if DESIGN_KEY in metadata:
+        return Drawn.from_json(metadata[DESIGN_KEY], path)
+    sidecar = design_sidecar(path)
+    if path != "-" and exists(sidecar):
+        return read_design_file(sidecar)
+    return None
+
+
+def read_design_file(path: str) -> Drawn:
+    """The design in a JSON file.
+
+    Raises
+    ------
+    ArtifactError : no such file, or damaged.
+    """
+    remedy = "name the file that 'rebalance sample' wrote"
+    return Drawn.from_json(named_bytes(path, "design", remedy), path)

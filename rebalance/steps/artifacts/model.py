@@ -1,0 +1,122 @@
+"""A model of two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance import __version__
+from rebalance.core.correction import to_population
+from rebalance.core.kinds import Kind
+from rebalance.core.labels import Label
+from rebalance.core.recalibration import Recalibration, read_recalibration
+from rebalance.learners import get_learner
+from rebalance.learners.base import Fitted
+from rebalance.steps.artifacts.drawn import Drawn
+from rebalance.storage.artifacts import pack, read_artifact
+from rebalance.storage.tables import Batch
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model; `scale` says whether its own output is the sample's or the population's.
+
+    recalibration : what is done to its log odds on the population's scale; None for nothing.
+    """
+
+    label: Label
+    learner: str
+    fitted: Fitted
+    correction: str
+    scale: str
+    starts_from_pilot: bool
+    constant_log_odds: float
+    drawn: Drawn | None
+    summary: Mapping[str, Any]
+    sample_weight: str | None
+    recalibration: Recalibration | None = None
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The columns needed for the population's probabilities, by kind."""
+        needed = dict(self.fitted.kinds)
+        if self.drawn is not None and (self.scale == "sample" or self.starts_from_pilot):
+            needed |= self.drawn.kinds
+        return needed
+
+    def surprises(self, batch: Batch) -> dict[str, int]:
+        """Values for which the model, or the pilot it needs, has no place, by column."""
+        found = self.fitted.surprises(batch.features(self.fitted.kinds))
+        pilot = self.drawn.pilot if self.drawn else None
+        if pilot is not None and (self.scale == "sample" or self.starts_from_pilot):
+            found = pilot.surprises(batch.features(pilot.kinds)) | found
+        return found
+
+    def log_odds(self, batch: Batch) -> Floats:
+        """The population's log odds at every row, shape (n,)."""
+        return self.recalibrated(self.own_log_odds(batch))
+
+    def recalibrated(self, own: Floats) -> Floats:
+        """What `log_odds` makes of `own_log_odds`, shape (n,)."""
+        return own if self.recalibration is None else self.recalibration(own)
+
+    def own_log_odds(self, batch: Batch) -> Floats:
+        """The population's log odds as the model has them before any recalibration, shape (n,)."""
+        baseline = np.full(len(batch), self.constant_log_odds)
+        if self.starts_from_pilot and self.drawn is not None and self.drawn.pilot is not None:
+            baseline = self.drawn.pilot.log_odds(batch.features(self.drawn.pilot.kinds))
+        found = self.fitted.log_odds(batch.features(self.fitted.kinds), baseline)
+        if self.scale == "sample" and self.drawn is not None:
+            return to_population(found, self.drawn.offset(batch))
+        return found
+
+    def content(self, manifest: Mapping[str, Any]) -> bytes:
+        """The bytes of the artifact; `manifest` adds how it was made."""
+        members = dict(self.fitted.members())
+        if self.drawn is not None:
+            members["design.json"] = self.drawn.to_json().encode()
+        whole = {
+            "rebalance": __version__,
+            "label": self.label.to_document(),
+            "learner": self.learner,
+            "correction": self.correction,
+            "scale": self.scale,
+            "starts_from_pilot": self.starts_from_pilot,
+            "constant_log_odds": self.constant_log_odds,
+            "summary": dict(self.summary),
+            "sample_weight": self.sample_weight,
+            "recalibration": self.recalibration.to_document() if self.recalibration else None,
+            **manifest,
+        }
+        return pack("model", whole, members)
+
+
+def read_model(path: str) -> Model:
+    """The model in a file.
+
+    Raises
+    ------
+    ArtifactError : see `storage.artifacts.read_artifact`.
+    """
+    manifest, members = read_artifact(path, "model")
+    design = members.get("design.json")
+    recalibration = manifest.get("recalibration")
+    return Model(
+        label=Label.from_document(manifest["label"]),
+        learner=manifest["learner"],
+        fitted=get_learner(manifest["learner"]).load(members),
+        correction=manifest["correction"],
+        scale=manifest["scale"],
+        starts_from_pilot=manifest["starts_from_pilot"],
+        constant_log_odds=manifest["constant_log_odds"],
+        drawn=Drawn.from_json(design, f"{path} (its design)") if design else None,
+        summary=manifest["summary"],
+        sample_weight=manifest["sample_weight"],
+        recalibration=read_recalibration(recalibration) if recalibration else None,
+    )

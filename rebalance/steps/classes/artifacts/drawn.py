@@ -1,0 +1,103 @@
+"""A design of many classes, with the pilot it scores rows with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance.core.class_design import ClassDesign
+from rebalance.core.classes import log_rest
+from rebalance.core.kinds import Kind
+from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
+from rebalance.steps.artifacts.stored import Columns
+from rebalance.steps.classes.artifacts.pilot import ClassPilot, load_class_pilot
+from rebalance.storage.artifacts import FORMAT, named_bytes
+from rebalance.storage.remote import exists
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ClassDrawn:
+    """A design of many classes with its pilot: recomputes what a row of any class got."""
+
+    design: ClassDesign
+    pilot: ClassPilot | None
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The columns needed to recompute inclusion probabilities, by kind."""
+        return {} if self.scoring is None else self.scoring.kinds
+
+    @property
+    def scoring(self) -> ClassPilot | None:
+        """The pilot that gives the scores; None where all rows of a class are alike."""
+        return None if self.design.score == "uniform" else self.pilot
+
+    def log_scores(self, columns: Columns, rows: int) -> Floats:
+        """log t_k of every row, shape (rows, K): 0 for uniform sampling."""
+        return log_scores(self.scoring, columns, rows, len(self.design.label))
+
+    def log_pi(self, columns: Columns, rows: int) -> Floats:
+        """log pi_k of every row, shape (rows, K)."""
+        return self.design.log_pi(self.log_scores(columns, rows))
+
+    def to_json(self) -> str:
+        """The design as JSON, the pilot inside it as base64."""
+        return seal(self.design.to_document(), self.pilot, FORMAT)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, title: str) -> ClassDrawn:
+        """The design that `to_json` described.
+
+        Raises
+        ------
+        ArtifactError : damaged, of a newer format, or with another pilot than it was made with.
+        """
+        return cls(*unseal(text, title, ClassDesign.from_document, load_class_pilot))
+
+
+def log_scores(pilot: ClassPilot | None, columns: Columns, rows: int, classes: int) -> Floats:
+    """log t_k = log(1 - p~_k) of every row, shape (rows, K); 0 without a pilot."""
+    if pilot is None:
+        return np.zeros((rows, classes), order="F")
+    return log_rest(pilot.log_prob(columns))
+
+
+def read_if_class_design(
+    path: str | None, metadata: Mapping[bytes, bytes], design: str | None = None
+) -> ClassDrawn | None:
+    """The design of a sample, or the one in the JSON file `design`, where it is of many classes.
+
+    What cannot be read is left for `steps.artifacts.drawn` to say.
+
+    Raises
+    ------
+    ArtifactError : it is of many classes, and damaged.
+    """
+    title = design or path or ""
+    if design is not None:
+        text: bytes | None = named_bytes(
+            design, "design", "name the file that 'rebalance sample' wrote"
+        )
+    elif DESIGN_KEY in metadata:
+        text = metadata[DESIGN_KEY]
+    elif path is not None and path != "-" and exists(design_sidecar(path)):
+        title = design_sidecar(path)
+        text = named_bytes(title, "design", "draw the sample again")
+    else:
+        text = None
+    if text is None:
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    label = document.get("label") if isinstance(document, dict) else None
+    if not isinstance(label, dict) or "classes" not in label:
+        return None
+    return ClassDrawn.from_json(text, title)

@@ -1,0 +1,240 @@
+"""table of many classes -> columns in memory -> rows with offsets, baseline and weight"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.arrays import to_numpy
+from rebalance.core.class_design import weighted_log_shares
+from rebalance.core.classes import Classes, listed, repeated
+from rebalance.core.draws import Purpose, uniforms
+from rebalance.core.kinds import Kind
+from rebalance.core.labels import LabelCounter
+from rebalance.errors import DataError
+from rebalance.learners.class_base import ClassRows
+from rebalance.steps.classes.artifacts.drawn import ClassDrawn
+from rebalance.steps.classes.pilot import check_class_weights
+from rebalance.steps.classes.sample import OFFSET
+from rebalance.steps.classes.train_task import WEIGHT, ClassTask, offset_names
+from rebalance.steps.context import Context
+from rebalance.steps.designed import OFFSET_TOLERANCE, may_start_from, refuse_other_design
+from rebalance.steps.features import weights, whole
+from rebalance.storage.tables import Batch, Table, located
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClassLoaded:
+    """The training table in memory. offset : shape (n, K), None for a table that is no sample."""
+
+    table: pa.Table
+    label: Classes
+    codes: Codes
+    counts: tuple[int, ...]
+    sample_weight: Floats | None
+    offset: Floats | None
+
+
+@dataclass(frozen=True)
+class ClassStart:
+    """What a fit knows of the classes present: their places, each row's among them, and scores.
+
+    baseline : shape (K',), log shares. from_pilot : whether the pilot's scores take their place.
+    """
+
+    present: Codes
+    codes: Codes
+    baseline: Floats
+    from_pilot: bool
+
+
+def class_load(
+    table: Table,
+    drawn: ClassDrawn | None,
+    task: ClassTask,
+    kinds: Mapping[str, Kind],
+    context: Context,
+) -> ClassLoaded:
+    """Read the columns that training needs into memory.
+
+    Raises
+    ------
+    DataError : the table is damaged, or its label, weights or offsets are not what they must be.
+    ArtifactError : the design is another sample's.
+    """
+    column, weighted = task.label or "", task.sample_weight
+    needed = dict(kinds) | (dict(drawn.kinds) if drawn is not None else {})
+    own = [WEIGHT, *offset_names(table, drawn.design.label)] if drawn is not None else []
+    parts: list[pa.RecordBatch] = []
+    codes: list[Codes] = []
+    weight: list[Floats] = []
+    offsets: list[Floats] = []
+    counter = LabelCounter(column)
+    wanted = [column, *([weighted] if weighted else []), *needed, *own]
+    for batch in context.track(table.batches(wanted), "reading", table.rows_if_known):
+        arrays = {name: batch.feature(name, kind) for name, kind in needed.items()}
+        with batch.located():
+            labels = batch.column(column)
+            if drawn is not None:
+                codes.append(drawn.design.label.codes(labels, batch.start))
+                arrays[WEIGHT] = pa.array(weights(batch.column(WEIGHT), WEIGHT, batch.start))
+                offsets.append(_offsets(batch, own[1:], drawn.design.label))
+            else:
+                codes.append(counter.add(labels, batch.start))
+            if weighted:
+                weight.append(weights(batch.column(weighted), weighted, batch.start))
+        parts.append(pa.RecordBatch.from_arrays([*arrays.values()], names=[*arrays]))
+    place = np.concatenate(codes)
+    if drawn is not None:
+        label, counts = drawn.design.label, drawn.design.counts
+    else:
+        label = Classes.of(column, counter.counts)
+        counts = tuple(counter.counts[value] for value in label.values)
+        place = np.array([label.values.index(value) for value in counter.values])[place]
+    loaded = ClassLoaded(
+        table=pa.Table.from_batches(parts),
+        label=label,
+        codes=place,
+        counts=counts,
+        sample_weight=_own_weight(table, weight, place, label, weighted),
+        offset=np.asfortranarray(np.concatenate(offsets)) if offsets else None,
+    )
+    if drawn is not None:
+        _check_design(table, drawn, loaded)
+    return loaded
+
+
+def _own_weight(
+    table: Table, parts: Sequence[Floats], codes: Codes, label: Classes, name: str | None
+) -> Floats | None:
+    if name is None:
+        return None
+    weight = np.concatenate(parts)
+    with located(table.place):
+        check_class_weights(weight, codes, label, name)
+    return np.asarray(weight / weight.mean(), dtype=np.float64)  # their scale must not change a fit
+
+
+def _offsets(batch: Batch, names: Sequence[str], label: Classes) -> Floats:
+    """log pi_k of the rows, shape (n, K), from a column of lists or from one a class.
+
+    Raises
+    ------
+    DataError : one is missing or not finite, or the lists have another length.
+    """
+    if list(names) == [OFFSET]:
+        array = batch.column(OFFSET)
+        try:
+            lists = array.cast(pa.list_(pa.float64(), len(label)))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            lists = None
+        if lists is None or lists.null_count:
+            raise DataError(
+                f"'{OFFSET}' is {array.type}, not a list of {len(label)} numbers in every row",
+                where=batch.place,
+                remedy="draw the sample again",
+            )
+        found = to_numpy(lists.flatten()).reshape(len(batch), len(label))
+    else:
+        columns = [batch.feature(name, "number") for name in names]
+        found = np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
+    wrong = ~np.isfinite(found).all(axis=1)
+    if wrong.any():
+        raise DataError(
+            f"a value of '{OFFSET}' is not a finite number",
+            where=f"{batch.place}, row {batch.start + int(np.argmax(wrong))} (counting from 0)",
+            remedy="draw the sample again",
+        )
+    return found
+
+
+def _check_design(table: Table, drawn: ClassDrawn, loaded: ClassLoaded) -> None:
+    """Refuse a design that is another sample's, by the offsets that it gives."""
+    if loaded.offset is None:
+        return
+    columns = {name: whole(loaded.table.column(name)) for name in drawn.kinds}
+    expected = drawn.log_pi(columns, len(loaded.codes))
+    differs: NDArray[np.bool_] = np.any(np.abs(loaded.offset - expected) > OFFSET_TOLERANCE, axis=1)
+    refuse_other_design(table, differs)
+
+
+def tell_absent(table: Table, loaded: ClassLoaded, present: Codes, context: Context) -> None:
+    """Say which classes have no row to learn from.
+
+    Raises
+    ------
+    DataError : there is one class only.
+    """
+    values = loaded.label.values
+    if len(present) < 2:
+        raise DataError(
+            f"there are rows of one class only: {values[int(present[0])]}",
+            where=table.place,
+            remedy="draw a sample with a higher rate for the others",
+        )
+    absent = [place for place in range(len(values)) if place not in set(present.tolist())]
+    if absent:
+        named = listed([values[at] for at in absent], [loaded.counts[at] for at in absent])
+        context.note(f"no training row is of {named}, rows of the population: probability 0")
+
+
+def from_pilot(drawn: ClassDrawn | None, task: ClassTask, context: Context) -> bool:
+    """Whether trees start from the pilot and learn what it missed."""
+    scoring = drawn.scoring if drawn is not None else None
+    if scoring is None or task.correction != "offset":
+        return False
+    no_features = {task.key, task.sample_weight, *task.drop}
+    return may_start_from(scoring.kinds, no_features, "the classes' shares", context)
+
+
+def baseline_of(
+    loaded: ClassLoaded, drawn: ClassDrawn | None, task: ClassTask, present: Codes, codes: Codes
+) -> Floats:
+    """The log shares of the classes present: the population's, or the table's own, shape (K',).
+
+    The user's weights count in all of them.
+    """
+    weight = np.ones(len(codes)) if loaded.sample_weight is None else loaded.sample_weight
+    if drawn is None or task.correction == "posthoc":
+        return weighted_log_shares(np.bincount(codes).tolist(), codes, weight)
+    expanded = loaded.table.column(WEIGHT).to_numpy()
+    counts = [loaded.counts[place] for place in present.tolist()]
+    return weighted_log_shares(counts, codes, weight, expanded)
+
+
+def class_training_rows(
+    loaded: ClassLoaded,
+    drawn: ClassDrawn | None,
+    task: ClassTask,
+    kinds: Mapping[str, Kind],
+    start: ClassStart,
+) -> ClassRows:
+    """The rows with their offsets, baseline and weight, of the classes present."""
+    columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
+    count = len(start.codes)
+    baseline = repeated(start.baseline.tolist(), count)
+    offset = np.zeros(baseline.shape, order="F")
+    weight = loaded.sample_weight
+    if loaded.offset is not None and task.correction == "offset":
+        offset = np.asfortranarray(loaded.offset[:, start.present])
+    if start.from_pilot and drawn is not None and drawn.pilot is not None:
+        baseline = np.asfortranarray(drawn.pilot.log_prob(columns)[:, start.present])
+    if task.correction == "weight":
+        own = columns[WEIGHT].to_numpy()
+        weight = own if weight is None else own * weight
+    return ClassRows(
+        columns={name: columns[name] for name in kinds},
+        kinds=kinds,
+        codes=start.codes,
+        offset=offset,
+        baseline=baseline,
+        sample_weight=weight,
+        draws=uniforms(task.settings.seed, Purpose.HOLD_OUT, 0, count),
+    )

@@ -1,0 +1,79 @@
+"""what the user said + what the sample's design knows -> what training is to do"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rebalance.core.classes import Classes
+from rebalance.core.labels import canonical
+from rebalance.errors import ArtifactError
+from rebalance.learners.base import Settings
+from rebalance.steps.classes.artifacts.drawn import ClassDrawn
+from rebalance.steps.classes.balancing import Balancing
+from rebalance.steps.classes.sample import OFFSET
+from rebalance.steps.designed import dropped
+from rebalance.storage.tables import Table
+
+WEIGHT = "rb_weight"
+
+
+@dataclass(frozen=True)
+class ClassTask:
+    """What the user said; None stands for what follows from the rest."""
+
+    output: str
+    model: str
+    label: str | None
+    positive: str | None
+    correction: str | None
+    drop: tuple[str, ...]
+    key: str | None
+    sample_weight: str | None
+    balancing: Balancing | None
+    settings: Settings
+
+
+def complete(table: Table, drawn: ClassDrawn | None, asked: ClassTask) -> ClassTask:
+    """What the user said, completed by what the design knows.
+
+    Raises
+    ------
+    ArtifactError : the sample was drawn for something else, or has lost its columns.
+    """
+    if drawn is None:
+        return asked
+    design = drawn.design
+    for given, option in ((asked.label, "--label"), (asked.positive, "--positive")):
+        if given is not None and (option == "--positive" or given != design.label.column):
+            raise ArtifactError(
+                f"the sample was drawn for the classes of '{design.label.column}', not for "
+                f"{option} {canonical(given)}",
+                remedy="leave it out, or draw a sample for it",
+            )
+    own = [WEIGHT, *offset_names(table, design.label)]
+    lost = [name for name in own if name not in table.names]
+    if lost:
+        raise ArtifactError(
+            f"the table has no column '{lost[0]}', so what it is a sample of is not known",
+            where=table.place,
+            remedy="give a sample as 'rebalance sample' wrote it",
+        )
+    return ClassTask(
+        output=asked.output,
+        model=asked.model,
+        label=design.label.column,
+        positive=None,
+        correction=asked.correction or "offset",
+        drop=dropped(design, table, asked.drop, asked.key),
+        key=asked.key,
+        sample_weight=asked.sample_weight or design.sample_weight,
+        balancing=asked.balancing,
+        settings=asked.settings,
+    )
+
+
+def offset_names(table: Table, label: Classes) -> list[str]:
+    """The column with the offsets of all classes, or those with one each."""
+    if OFFSET in table.names:
+        return [OFFSET]
+    return [f"{OFFSET}_{value}" for value in label.values]

@@ -1,0 +1,105 @@
+"""table + its design -> what training must respect of the design"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance.core.kinds import Kind
+from rebalance.errors import ArtifactError
+from rebalance.steps.artifacts.stored import StoredPilot
+from rebalance.steps.context import Context
+from rebalance.steps.features import choose_features
+from rebalance.storage.tables import Table
+
+OFFSET_TOLERANCE = 1e-3
+MAY_DIFFER = 0.05
+
+
+class NoFeatures(Protocol):
+    """What was no feature when a sample was drawn."""
+
+    @property
+    def drop(self) -> tuple[str, ...]:
+        """The columns left out."""
+
+    @property
+    def key(self) -> str | None:
+        """The key, if any."""
+
+    @property
+    def sample_weight(self) -> str | None:
+        """The column with the user's weights, if any."""
+
+
+def dropped(
+    design: NoFeatures, table: Table, drop: Sequence[str], key: str | None
+) -> tuple[str, ...]:
+    """The columns to leave out: what was no feature then is none now, whatever is named anew."""
+    former = [*design.drop, *filter(None, (design.key, design.sample_weight))]
+    kept_out = [name for name in former if name in table.names and name != key]
+    return tuple(dict.fromkeys([*kept_out, *drop]))
+
+
+def features_beside(
+    pilot: StoredPilot[Any] | None,
+    table: Table,
+    label: str,
+    *,
+    drop: Sequence[str],
+    key: str | None,
+    sample_weight: str | None,
+    context: Context,
+) -> dict[str, Kind]:
+    """The learner's features; what the pilot needs is there, too.
+
+    Raises
+    ------
+    UsageError, DataError : see `steps.features.choose_features`; or the table lacks what the pilot
+        needs.
+    """
+    kinds = choose_features(
+        table, label, drop=drop, key=key, sample_weight=sample_weight, context=context
+    )
+    if pilot is not None:
+        table.require_features(pilot.kinds, "the design's pilot")
+        if table.is_text:  # a CSV's types are decided anew; the pilot saw more of its rows
+            kinds |= {name: kind for name, kind in pilot.kinds.items() if name in kinds}
+    return kinds
+
+
+def refuse_other_design(table: Table, differs: NDArray[np.bool_]) -> None:
+    """Refuse a design that is another sample's: it would correct by the wrong amount.
+
+    `differs` says for which rows the offsets that it gives are not those of the sample. A few may
+    differ: a float32 reads as another float64 once it went through text, and may cross a tree's
+    threshold.
+
+    Raises
+    ------
+    ArtifactError : more than a few differ.
+    """
+    if differs.mean() > MAY_DIFFER:
+        raise ArtifactError(
+            f"the design is not this sample's: {int(differs.sum()):,} of {len(differs):,} offsets "
+            "differ from those it gives",
+            where=table.place,
+            remedy="give the design that 'rebalance sample' wrote with this sample, or draw it "
+            "again",
+        )
+
+
+def may_start_from(
+    kinds: Mapping[str, Kind], no_features: Collection[str | None], instead: str, context: Context
+) -> bool:
+    """Whether trees may start from a pilot of these columns; says what they start from instead."""
+    excluded = set(no_features) & set(kinds)
+    if excluded:
+        context.note(
+            f"the pilot uses {', '.join(sorted(map(repr, filter(None, excluded))))}, no feature "
+            f"here: trees start from {instead} instead of the pilot"
+        )
+    return not excluded

@@ -1,0 +1,115 @@
+"""table -> as many rows of each class, drawn uniformly: those that a pilot is fitted on"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.draws import Purpose, uniforms
+from rebalance.core.kinds import Kind
+from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
+from rebalance.core.reservoir import Reservoir
+from rebalance.steps.classes.pilot import ClassDraw
+from rebalance.steps.context import Context
+from rebalance.steps.features import tell_label, weights
+from rebalance.storage.tables import Table, located
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The rows that the pilot is fitted on, and the counts of the table they came from.
+
+    negatives_draw : the negatives are those with a draw of at most this.
+    """
+
+    table: pa.Table
+    y_true: NDArray[np.bool_]
+    label: Label
+    positives: int
+    negatives: int
+    negatives_draw: float
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of each class in the table, and in the draw."""
+        drawn = int(self.y_true.sum())
+        return {
+            "positives": self.positives,
+            "negatives": self.negatives,
+            "drawn_positives": drawn,
+            "drawn_negatives": len(self.y_true) - drawn,
+        }
+
+    @property
+    def population_log_odds(self) -> float:
+        """log(N_1 / N_0)."""
+        return float(np.log(self.positives / self.negatives))
+
+    @property
+    def stands_for(self) -> NDArray[np.float64]:
+        """How many rows of the table each row drawn stands for, shape (n,)."""
+        found: NDArray[np.float64] = np.where(
+            self.y_true,
+            self.positives / self.y_true.sum(),
+            self.negatives / (~self.y_true).sum(),
+        )
+        return found
+
+
+@dataclass(frozen=True)
+class DrawOptions:
+    """What the user chose of the draw."""
+
+    size: int
+    positive: str | None
+    sample_weight: str | None
+    seed: int
+
+
+def draw_rows(
+    table: Table,
+    label: str,
+    kinds: dict[str, Kind],
+    options: DrawOptions,
+    context: Context,
+) -> Draw | ClassDraw:
+    """Draw up to `size` rows of each class uniformly.
+
+    It is a draw of many classes where the label has three or more values and none is positive.
+
+    Raises
+    ------
+    DataError : the table is damaged, or the label has one value only.
+    """
+    reservoir = Reservoir(options.size)
+    counter = LabelCounter(label)
+    weight = options.sample_weight
+    wanted = [*kinds, *([weight] if weight is not None else [])]
+    batches = table.batches([label, *wanted])
+    for batch in context.track(batches, "drawing the pilot's rows", table.rows_if_known):
+        with batch.located():
+            codes = counter.add(batch.column(label), batch.start)
+        if options.positive is not None:  # one value against all others, which are one class
+            named = np.array([value == canonical(options.positive) for value in counter.values])
+            codes = named[codes].astype(np.int64)
+        arrays = [batch.feature(name, kind) for name, kind in kinds.items()]
+        if weight is not None:
+            with batch.located():
+                arrays.append(pa.array(weights(batch.column(weight), weight, batch.start)))
+        rows = pa.RecordBatch.from_arrays(arrays, names=wanted)
+        draws = uniforms(options.seed, Purpose.PILOT, batch.start, len(batch))
+        reservoir.add(rows, codes, draws)
+    if options.positive is None and len(counter.counts) > 2:
+        return ClassDraw.of(label, counter.counts, reservoir.finish())
+    with located(table.place):
+        chosen = choose_label(label, counter.counts, options.positive)
+    tell_label(chosen, options.positive, context)
+    kept, codes = reservoir.finish()
+    positive = 1 if options.positive is not None else counter.values.index(chosen.positive)
+    positives = counter.counts[chosen.positive]
+    negatives = sum(counter.counts.values()) - positives
+    bound = reservoir.bound(1 - positive)  # of two classes the other one
+    return Draw(kept, codes == positive, chosen, positives, negatives, bound)

@@ -1,0 +1,49 @@
+"""keys -> draws, one for each value, checked"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance.core.allotment import key_texts
+from rebalance.core.draws import Purpose, key_uniforms, uniforms
+from rebalance.core.sketches import KeyCensus
+from rebalance.errors import DataError
+from rebalance.steps.context import Context
+from rebalance.storage.tables import Batch, Table
+
+Floats = NDArray[np.float64]
+
+
+def draws_of(batch: Batch, seed: int, key: str | None) -> tuple[Floats, NDArray[np.int64]]:
+    """u of every row, shape (n,), by its number or its key; and the rows whose key is missing."""
+    if key is None:
+        found = uniforms(seed, Purpose.SAMPLE, batch.start, len(batch))
+        return found, np.empty(0, dtype=np.int64)
+    texts, codes = key_texts(batch.column(key), key)
+    of_keys = np.append(key_uniforms(seed, Purpose.SAMPLE, texts), 1.0)
+    return of_keys[codes], batch.start + np.flatnonzero(codes < 0)
+
+
+def check_keys(keys: KeyCensus, key: str | None, table: Table, context: Context) -> None:
+    """Refuse rows without a key; say how many rows share one.
+
+    Raises
+    ------
+    DataError : a key is missing.
+    """
+    if key is None:
+        return
+    if keys.missing:
+        raise DataError(
+            f"the key is missing in {keys.missing:,} rows",
+            where=f"{table.place}, column '{key}', first in row {keys.first_missing} "
+            "(counting from 0)",
+            remedy="fill it in, leave those rows out, or sample without --key",
+        )
+    repeated, exact = keys.repeated()
+    if repeated:
+        context.note(
+            f"{'' if exact else 'about '}{repeated:,} rows have a '{key}' that an earlier "
+            "row has: they share its draw"
+        )
