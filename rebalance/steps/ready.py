@@ -204,6 +204,11 @@ def _check_score(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: C
             + (f"a {pilot.learner} one" if pilot else "none"),
             remedy="make one with 'rebalance pilot', or leave --combine-pilot out",
         )
+    if asked.budget.rows is not None:
+        raise UsageError(
+            "--rows counts all rows kept, and with --combine-pilot the pilot's come on top",
+            remedy="give --rate or --ratio: they count the negatives drawn beside the pilot's",
+        )
     if sampler.score == LOCAL or asked.key is not None:
         raise UsageError(
             "--combine-pilot goes neither with local-case-control nor with --key",
