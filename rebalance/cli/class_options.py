@@ -78,21 +78,6 @@ def budgets(
     return Budget(), rate
 
 
-def one_rate(rate: float | Mapping[str, float] | None) -> float | None:
-    """A rate that must be one number.
-
-    Raises
-    ------
-    UsageError : rates of classes.
-    """
-    if rate is None or isinstance(rate, float):
-        return rate
-    raise UsageError(
-        "rates of classes are for 'sample'; this command knows a positive class and negatives",
-        remedy="give one number, or go step by step: pilot, sample, train, predict, evaluate",
-    )
-
-
 def balancing(command: F) -> F:
     """The two options of models about the balanced error."""
     for decorate in (

@@ -155,8 +155,18 @@ def recalibrate(default: str) -> Callable[[F], F]:
 
 
 def budget(command: F) -> F:
-    """The ways to say how many rows to keep."""
-    for decorate in (
+    """The ways to say how many rows to keep; of many classes, a rate for each."""
+    many = "of many classes a=0.1,b=0.02, the others whole."
+    return _budget(Rate(), f"Share of the negatives kept; {many}")(command)
+
+
+def two_class_budget(command: F) -> F:
+    """The ways to say how many rows of two classes to keep."""
+    return _budget(Number(0, 1, min_open=True), "Share of the negatives kept.")(command)
+
+
+def _budget(rate_type: Any, rate_help: str) -> Callable[[F], F]:
+    decorators = (
         click.option(
             "--efficiency",
             type=Number(0, 1, min_open=True),
@@ -174,13 +184,18 @@ def budget(command: F) -> F:
         ),
         click.option(
             "--rate",
-            type=Rate(),
+            type=rate_type,
             metavar="R",
-            help="Share of the negatives kept; of many classes a=0.1,b=0.02, the others whole.",
+            help=rate_help,
         ),
-    ):
-        command = decorate(command)
-    return command
+    )
+
+    def decorated(command: F) -> F:
+        for decorate in decorators:
+            command = decorate(command)
+        return command
+
+    return decorated
 
 
 def one_budget(

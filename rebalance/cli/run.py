@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import options
-from rebalance.cli.class_options import one_rate
 from rebalance.cli.evaluate import metric_tables
 from rebalance.cli.output import Console, facts
 
@@ -20,7 +19,7 @@ from rebalance.cli.output import Console, facts
     metavar="DIRECTORY",
     help="Where the artifacts go; made if new.",
 )
-@options.budget
+@options.two_class_budget
 @click.option(
     "--test",
     type=options.Number(0, 1, min_open=True, max_open=True),
@@ -55,7 +54,7 @@ def run(
     inputs: tuple[str, ...],
     label: str,
     output: str,
-    rate: float | dict[str, float] | None,
+    rate: float | None,
     ratio: float | None,
     rows: int | None,
     efficiency: float | None,
@@ -89,7 +88,7 @@ def run(
     are predicted by models that did not see them, which takes five more fits to the sample.
     """
     given = [value for value in (rate, ratio, rows, efficiency) if value is not None]
-    asked = options.one_budget(one_rate(rate), ratio, rows, efficiency) if given else None
+    asked = options.one_budget(rate, ratio, rows, efficiency) if given else None
     from rebalance.learners.base import Settings
     from rebalance.steps.run import run as step
 

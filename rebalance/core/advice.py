@@ -51,8 +51,9 @@ def _before(situation: Situation) -> list[Advice]:
     advice = [Advice(reason) for reason in found]
     if situation.classes > 2 and not situation.positive_was_named:
         reason = (
-            f"The label has {situation.classes} classes and the other commands want two: name the "
-            "one you look for, and all others count as negative (below it is the rarest, "
+            f"The label has {situation.classes} classes. 'pilot' without --positive makes one of "
+            "all of them, and 'sample' takes a --rate for each, or --rows for as many of each; or "
+            "name the one you look for, and all others count as negative (below it is the rarest, "
             f"'{situation.positive}')."
         )
         advice.append(Advice(reason, situation.look_again()))

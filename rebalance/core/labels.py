@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_numpy
 from rebalance.errors import ArtifactError, DataError, nearest
 
-MAX_VALUES = 100
+MAX_VALUES = 1_000
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,16 @@ def canonical(value: Any) -> str:
 
 
 def label_codes(
-    array: pa.Array, values: list[str], column: str, start: int = 0
+    array: pa.Array, values: list[str], column: str, start: int = 0, limit: int | None = None
 ) -> NDArray[np.int64]:
     """The position in `values` of each row's label; new values are appended to `values`.
 
     Raises
     ------
-    DataError : a label is null or NaN, is a list or a struct, or there are more than `MAX_VALUES`
-        values.
+    DataError : a label is null or NaN, is a list or a struct, or there are more values than
+        `limit`, by default `MAX_VALUES`.
     """
+    most = MAX_VALUES if limit is None else limit
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if pa.types.is_nested(array.type):
@@ -120,16 +121,18 @@ def label_codes(
         )
     encoded = array.dictionary_encode()
     position = np.empty(len(encoded.dictionary), dtype=np.int64)
+    known = {text: at for at, text in enumerate(values)}
     for code, value in enumerate(encoded.dictionary.to_pylist()):
         text = canonical(value)
-        if text not in values:
+        if text not in known:
+            known[text] = len(values)
             values.append(text)
-        position[code] = values.index(text)
-        if len(values) > MAX_VALUES:
+        position[code] = known[text]
+        if len(values) > most:
             raise DataError(
-                f"the label has more than {MAX_VALUES} different values",
+                f"the label has more than {most:,} different values",
                 where=f"column '{column}'",
-                remedy="name a column that holds classes, with --label",
+                remedy="name a column that holds classes, with --label, or put rare ones together",
             )
     codes: NDArray[np.int64] = position[to_numpy(encoded.indices)]
     return codes
@@ -191,7 +194,8 @@ def choose_label(column: str, counts: Mapping[str, int], asked: str | None) -> L
         raise ManyClassesError(
             f"the label has {len(counts)} classes where two are needed: {listed}",
             where=where,
-            remedy="name the rare one with --positive VALUE, and all others count as negative",
+            remedy="name the rare one with --positive VALUE, and all others count as negative; or "
+            "go step by step, with 'pilot', 'sample', 'train', which know many classes",
         )
     elif set(counts) == {"0", "1"}:
         wanted = "1"

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 _IN_CACHE = 1 << 17
 _RIDGE = 1e-6
-_LEAST = 1e-300
+_LEAST, _MOST = 1e-300, 1e300
 
 
 def inverse(outer: Floats) -> Floats:
@@ -90,10 +90,11 @@ class LogNorm:
     def _of_values(self, values: list[Any]) -> Floats:
         found = np.empty(len(values[0]))
         step = max(_IN_CACHE // len(self._matrix), 256)
-        for start in range(0, len(found), step):
-            block = [column[start : start + step] for column in values]
-            found[start : start + step] = self._squares(block)
-        return np.asarray(0.5 * np.log(np.maximum(found, _LEAST)))
+        with np.errstate(over="ignore"):  # clipped below
+            for start in range(0, len(found), step):
+                block = [column[start : start + step] for column in values]
+                found[start : start + step] = self._squares(block)
+        return np.asarray(0.5 * np.log(np.clip(found, _LEAST, _MOST)))
 
     def _squares(self, values: list[Any]) -> Floats:
         """||A z||^2 of one block of rows."""

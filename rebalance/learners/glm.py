@@ -287,5 +287,6 @@ def _separable(by: str) -> FitError:
 def _no_fit(reason: str) -> FitError:
     return FitError(
         f"the logistic fit did not converge: {reason}",
-        remedy="give a larger penalty (--l2 1), or drop columns that say the same thing",
+        remedy="give a larger penalty (--l2 1, or a larger --l1), or drop columns that say the "
+        "same thing or give the label away",
     )

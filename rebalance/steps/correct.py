@@ -23,7 +23,7 @@ from rebalance.steps.classes.correct import (
 from rebalance.steps.context import Context
 from rebalance.steps.memory import LIGHT, Need, open_within
 from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY
-from rebalance.steps.probabilities import numbers, refuse
+from rebalance.steps.probabilities import BALANCED, numbers, refuse
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Batch, Table
@@ -148,6 +148,13 @@ def _check(table: Table, column: str, sampling: Sampling, drawn: Drawn | None) -
             f"the column '{column}' is on the population's scale already",
             where=where,
             remedy="correct the probabilities as the model gave them, once",
+        )
+    if column.startswith(BALANCED) or scales.get(column) == "balanced":
+        raise DataError(
+            f"the column '{column}' is about balanced classes: it was shifted already",
+            where=where,
+            remedy="give the columns of all classes, a=COLUMN,b=COLUMN, with --balanced MODEL, "
+            "which undoes the shift",
         )
     for name in (PROBABILITY, SAMPLED):
         if name in table.names and name != column:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from rebalance.core.labels import MAX_VALUES, Label, choose_label, label_codes
+from rebalance.core.labels import Label, choose_label, label_codes
 from rebalance.core.ranking import Bools, Floats, Keys, pack
 from rebalance.core.segments import PERIODS, SegmentKeys, Value, bounds, put_together
 from rebalance.errors import DataError, UsageError
@@ -24,6 +24,9 @@ from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Batch, Table, located
 
 _MEND = "mend it, leave that row out, or name another column with --probability"
+
+
+MOST_VALUES = 255  # of the label, whose values take a byte each
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class _Rows:
         self._asked = asked
         self._filled = 0
         self.values: list[str] = []  # of the label, by the number in `labels`
-        self._counts = np.zeros(MAX_VALUES, dtype=np.int64)
+        self._counts = np.zeros(MOST_VALUES + 1, dtype=np.int64)
         self.labels = np.empty(count, dtype=np.uint8)
         self.y_prob = {name: np.empty(count) for name in asked.probabilities}
         self.weight = np.empty(0 if asked.sample_weight is None else count)
@@ -115,9 +118,9 @@ class _Rows:
             self.check(batch.place)
         label, given, by = self._asked.label, self._asked.sample_weight, self._asked.segment_keys
         with batch.located():
-            labels = label_codes(batch.column(label), self.values, label, batch.start)
+            labels = label_codes(batch.column(label), self.values, label, batch.start, MOST_VALUES)
             self.labels[rows] = labels
-            self._counts += np.bincount(labels, minlength=MAX_VALUES)
+            self._counts += np.bincount(labels, minlength=MOST_VALUES + 1)
             if given is not None:
                 self.weight[rows] = weights(batch.column(given), given, batch.start)
             if by is not None:

@@ -129,7 +129,7 @@ def pilot(
     if quality["roc_auc"] > SUSPICIOUS_AUC:
         context.note(
             f"the pilot tells the classes apart almost perfectly (AUC {quality['roc_auc']:.4f}): "
-            "look for a leak with 'rebalance profile'"
+            "look for a leak with 'rebalance profile'; what it plans says nothing then"
         )
     found = fitted.log_odds(rows.columns, rows.baseline)
     manifest = {

@@ -14,6 +14,9 @@ from rebalance.storage.tables import Batch, Table
 
 Floats = NDArray[np.float64]
 
+# What the columns are called that a model about balanced classes gives, before the class.
+BALANCED = "rb_balanced_"
+
 
 def numbers(batch: Batch, name: str) -> Floats:
     """A column as float64, shape (n,); NaN where a value is missing.

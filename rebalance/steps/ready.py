@@ -29,7 +29,7 @@ from rebalance.storage.writers import holds_metadata, output_format
 # Retained rows, and the bins of the scores.
 NEED = Need(LIGHT + HELD_BYTES + (16 << 20), outputs=1)
 # In the simulations of guide/paper.md a plan by 100 positives is off by up to 15%, by 500 by 9%.
-FEW = 500
+FEW, TOO_FEW = 500, 20
 
 
 @dataclass(frozen=True)
@@ -204,9 +204,10 @@ def _check_score(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: C
             + (f"a {pilot.learner} one" if pilot else "none"),
             remedy="make one with 'rebalance pilot', or leave --combine-pilot out",
         )
-    if asked.budget.rows is not None:
+    if asked.budget.rows is not None or asked.budget.efficiency is not None:
+        what = "--rows counts all rows" if asked.budget.rows else "--efficiency counts all that is"
         raise UsageError(
-            "--rows counts all rows kept, and with --combine-pilot the pilot's come on top",
+            f"{what} kept, and with --combine-pilot the pilot's rows come on top",
             remedy="give --rate or --ratio: they count the negatives drawn beside the pilot's",
         )
     if sampler.score == LOCAL or asked.key is not None:
@@ -235,6 +236,11 @@ def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Contex
     if asked.floor is not None or asked.mix is not None:
         raise UsageError(
             "an --efficiency is planned for the usual --floor and --mix", remedy="leave them out"
+        )
+    if pilot.draw.positives < TOO_FEW:
+        raise UsageError(
+            f"the pilot saw {pilot.draw.positives:,} positives: nothing can be planned by so few",
+            remedy="give --rate, --ratio or --rows",
         )
     if pilot.draw.positives < FEW:
         context.note(
@@ -272,9 +278,10 @@ def _known(
         found = Known(known.column, known, known.positive, sampler, terms, asked.seed, key, joined)
         if joined is not None and joined.made_from != table.digest:
             raise ArtifactError(
-                "the pilot was made from another table, so its rows are not in this one",
+                "the pilot was made from another file: which of these rows it saw is not known",
                 where=table.place,
-                remedy="give the table that the pilot was made from, or leave --combine-pilot out",
+                remedy="give the file that the pilot was made from, as it was, or leave "
+                "--combine-pilot out",
             )
     refuse_label_as_key(found.column, key)
     return found

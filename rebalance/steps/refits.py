@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from rebalance.core.correction import to_population
 from rebalance.core.folds import stratified_folds
 from rebalance.core.labels import is_positive
+from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings, TrainingRows
 from rebalance.steps.artifacts.model import Model
+from rebalance.steps.pilot import PILOT_TREES
 from rebalance.storage.tables import Table
 
 FOLDS = 5
@@ -105,8 +107,7 @@ class Refits:
     def log_odds(self) -> Floats:
         """The population's log odds of every row, shape (n,), from five fits without a fifth each.
 
-        Trees are as many as the model has, and penalties those that it chose. A pilot that they
-        start from has seen all rows: what it knows of them is not out of fold.
+        Trees are as many as the model has, and penalties those that it chose.
         """
         settings, rows = self.settings, self.rows
         found = self.model.summary
@@ -118,9 +119,32 @@ class Refits:
         log_odds = np.empty(len(rows))
         for held_out in range(FOLDS):
             inside = fold == held_out
-            fitted = self.learner.fit(rows.take(~inside), settings)
-            outside = rows.take(inside)
+            seen, outside = self._with_own_pilot(rows.take(~inside), rows.take(inside))
+            fitted = self.learner.fit(seen, settings)
             log_odds[inside] = fitted.log_odds(outside.columns, outside.baseline)
         if self.model.scale == "sample" and self.model.drawn is not None:
             return to_population(log_odds, self.loaded.column("rb_offset").to_numpy())
         return log_odds
+
+    def _with_own_pilot(
+        self, seen: TrainingRows, outside: TrainingRows
+    ) -> tuple[TrainingRows, TrainingRows]:
+        """Both with the baseline of a pilot of the rows `seen`, where trees start from trees.
+
+        The model's own pilot was fitted to rows of either part, and trees remember them: what it
+        says of the others would not be out of fold. The few coefficients of a logistic one do not.
+        """
+        pilot = self.model.drawn.pilot if self.model.drawn is not None else None
+        if pilot is None or not self.model.starts_from_pilot or pilot.encoder is not None:
+            return seen, outside
+        level = np.full(len(seen), self.model.constant_log_odds)
+        columns = {name: seen.columns[name] for name in pilot.kinds}
+        rows = replace(seen, columns=columns, kinds=dict(pilot.kinds), baseline=level)
+        settings = replace(PILOT_TREES, seed=self.settings.seed, threads=self.settings.threads)
+        stand_in = get_learner(pilot.learner).fit(rows, settings)
+
+        def started(part: TrainingRows) -> TrainingRows:
+            same = np.full(len(part), self.model.constant_log_odds)
+            return replace(part, baseline=stand_in.log_odds(part.columns, same))
+
+        return started(seen), started(outside)

@@ -139,13 +139,13 @@ def class_evaluate(
     table = within(table, context, Need(MIDDLE, per_row=held, columns=wanted))
     values = list(columns.named)
     known = len(values)
-    codes: list[NDArray[np.uint8]] = []
+    codes: list[NDArray[np.uint16]] = []
     parts: dict[str, list[Floats]] = {name: [] for name in names}
     weight: list[Floats] = []
     for batch in context.track(table.batches(wanted), "reading", table.rows_if_known):
         with batch.located():
             labels = label_codes(batch.column(label), values, label, batch.start)
-            codes.append(labels.astype(np.uint8))
+            codes.append(labels.astype(np.uint16))
             if sample_weight is not None:
                 weight.append(weights(batch.column(sample_weight), sample_weight, batch.start))
         for name in names:
@@ -177,7 +177,7 @@ def _check(text: str) -> Check:
 
 
 def _remark(
-    codes: NDArray[np.uint8],
+    codes: NDArray[np.uint16],
     values: Sequence[str],
     known: int,
     columns: Sequence[Floats],

@@ -20,7 +20,7 @@ from rebalance.steps.classes.artifacts.model import ClassModel
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
-from rebalance.steps.probabilities import kept_beside
+from rebalance.steps.probabilities import BALANCED, kept_beside
 from rebalance.storage.parallel import in_order
 from rebalance.storage.tables import Batch, Table
 from rebalance.storage.writers import table_writer
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 PREFIXES = {
     "population": "rb_probability_",
     "sampled": "rb_probability_sampled_",
-    "balanced": "rb_balanced_",
+    "balanced": BALANCED,
 }
 """How the columns with a class's probability begin, by their scale."""
 
