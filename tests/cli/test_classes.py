@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,54 +17,19 @@ from sklearn.metrics import log_loss
 
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.storage.artifacts import read_artifact
-from tests.classes import VALUES, long_tail, population
+from tests.classes import (
+    ROWS,
+    VALUES,
+    Made,
+    counts_of,
+    long_tail,
+    offsets,
+    population,
+    probabilities,
+)
 from tests.conftest import Invoke, Simulated
 
-ROWS = 24_000
 RATES = "a=0.05,b=0.1,c=0.3"
-
-
-@dataclass(frozen=True)
-class Made:
-    """A table of four classes, another of the same population, a pilot, and a sample."""
-
-    folder: Path
-
-    def __getattr__(self, name: str) -> Path:
-        return self.folder / {"pilot": "p.rbl"}.get(name, f"{name}.parquet")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    from rebalance.core.design import Budget
-    from rebalance.steps.context import Context
-    from rebalance.steps.pilot import pilot
-    from rebalance.steps.sample import Asked, sample
-
-    found = Made(tmp_path_factory.mktemp("classes"))
-    for name, seed in (("table", 1), ("other", 2)):
-        pq.write_table(population(ROWS, seed)[0], getattr(found, name))
-    pilot([str(found.table)], "kind", str(found.pilot), size=800, context=Context())
-    rates = {"a": 0.05, "b": 0.1, "c": 0.3}
-    asked = Asked(
-        [str(found.table)], str(found.sample), Budget(), pilot=str(found.pilot), class_rates=rates
-    )
-    sample(asked, Context())
-    return found
-
-
-def counts_of(path: Path) -> dict[str, int]:
-    found = pq.read_table(path)["kind"].to_pylist()
-    return {value: found.count(value) for value in VALUES}
-
-
-def offsets(path: Path) -> np.ndarray:
-    return np.array(pq.read_table(path)["rb_offset"].to_pylist())
-
-
-def probabilities(path: Path, prefix: str = "rb_probability_") -> np.ndarray:
-    table = pq.read_table(path)
-    return np.column_stack([table[f"{prefix}{value}"].to_numpy() for value in VALUES])
 
 
 def test_a_pilot_says_its_classes(made: Made, tmp_path: Path, done: Invoke) -> None:
@@ -348,216 +312,3 @@ def test_a_long_tail_is_kept_and_said(tmp_path: Path, done: Invoke, learner: str
     # Shares alone have 1.72; boosting that diverges on rare classes had 30.
     share = np.bincount(long_tail(0)["kind"].to_numpy() - 100) / 5_000
     assert document["metrics"]["log_loss"] < -(share * np.log(share)).sum() + 0.3
-
-
-def test_balanced_models_say_so(
-    made: Made, tmp_path: Path, done: Invoke, rebalance: Invoke
-) -> None:
-    plain, balanced, softened = (tmp_path / f"{name}.rbl" for name in "pbs")
-    base = ["train", made.sample, "--model", "logistic", "-q", "-o"]
-    done([*base, plain])
-    done([*base, balanced, "--logit-adjustment", 1])
-    done([*base, softened, "--balanced-softmax"])
-    outs = [tmp_path / f"{name}.parquet" for name in "pbs"]
-    for model, out in zip((plain, balanced, softened), outs, strict=True):
-        done(["predict", made.other, "--model", model, "-o", out, "-q"])
-    counts = np.array(list(counts_of(made.table).values()))
-    expected = probabilities(outs[0]) / counts
-    expected /= expected.sum(axis=1, keepdims=True)
-    assert probabilities(outs[1], "rb_balanced_") == pytest.approx(expected, rel=1e-9)
-    assert (probabilities(outs[1], "rb_balanced_") == probabilities(outs[2], "rb_balanced_")).all()
-    assert "balanced" in pq.read_metadata(outs[1]).metadata[b"rebalance.scale"].decode()
-    recalls = []
-    for out in outs[:2]:
-        found = done(["evaluate", out, "-l", "kind", "--json"])
-        recalls.append(json.loads(found.stdout)["metrics"]["balanced_accuracy"])
-    assert "about balanced classes" in found.stderr
-    assert recalls[1] > recalls[0] + 0.1
-    columns = ",".join(f"{value}=rb_balanced_{value}" for value in VALUES)
-    back = tmp_path / "back.parquet"
-    again = ["correct", outs[1], "--probability", columns, "-o", back]
-    refused = rebalance([*again, "--rate", "a=0.1"])
-    assert refused.exit_code == 3
-    assert "shifted already" in refused.stderr
-    done([*again, "--balanced", balanced])
-    assert probabilities(back) == pytest.approx(probabilities(outs[0]), rel=1e-9)
-    refused = rebalance([*again, "--balanced", plain])
-    assert refused.exit_code == 4
-
-
-def test_a_check_and_columns_of_another_tool(
-    made: Made, tmp_path: Path, rebalance: Invoke, done: Invoke
-) -> None:
-    csv = tmp_path / "p.csv"
-    csv.write_text("kind,p one,q\nx,0.75,0.25\ny,0.5,0.5\ny,0.25,0.75\n")
-    base = ["evaluate", csv, "-l", "kind", "--probability", "x=p one,y=q"]
-    result = rebalance([*base, "--fail-if", "accuracy<0.5", "--fail-if", "log_loss>0.1", "--json"])
-    assert result.exit_code == 1
-    document = json.loads(result.stdout)
-    assert [each["failed"] for each in document["checks"]] == [False, True]
-    expected = -(2 * np.log(0.75) + np.log(0.5)) / 3
-    assert document["metrics"]["log_loss"] == pytest.approx(expected)
-    assert "accuracy" in done(base).stdout
-    assert rebalance([*base, "--fail-if", "brier>1"]).exit_code == 2
-    assert "two classes" in rebalance([*base, "--threshold", "f1"]).stderr
-    usual = tmp_path / "usual.csv"
-    usual.write_text(
-        "kind,rb_probability_x,rb_probability_y,rb_probability_sampled_x\n"
-        "x,0.75,0.25,0.5\ny,0.5,0.5,0.5\n"
-    )
-    document = json.loads(done(["evaluate", usual, "-l", "kind", "--json"]).stdout)
-    assert document["label"]["classes"] == ["x", "y"]
-
-
-BY_HAND = "kind,a,b,c\nx,0.25925925925925924,0.37037037037037035,0.37037037037037035\nx,1,0,0\n"
-
-
-def test_correct_by_hand(tmp_path: Path, done: Invoke, rebalance: Invoke) -> None:
-    csv, out = tmp_path / "p.csv", tmp_path / "c.csv"
-    csv.write_text(BY_HAND)
-    base = ["correct", csv, "--probability", "x=a,y=b,z=c", "-o", out]
-    result = done([*base, "--rate", "x=0.1,y=0.5", "--sampled"])
-    table = pcsv.read_csv(out)
-    # 70, 100 and 100 kept of 700, 200 and 100.
-    found = [table[f"rb_probability_{value}"][0].as_py() for value in "xyz"]
-    assert found == pytest.approx([0.7, 0.2, 0.1])
-    assert table["rb_probability_x"][1].as_py() == 1.0
-    assert table["rb_probability_sampled_y"][0].as_py() == pytest.approx(10 / 27)
-    assert "1 rows have probabilities of exactly 0 or 1" in result.stderr
-    columns = "x=rb_probability_x,y=rb_probability_y,z=rb_probability_z"
-    again = ["correct", out, "--probability", columns, "--rate", "x=0.1"]
-    twice = rebalance([*again, "-o", tmp_path / "d.csv"])
-    assert twice.exit_code == 3
-    assert "already" in twice.stderr
-
-
-def test_another_tools_model_becomes_true_with_the_design(
-    made: Made, tmp_path: Path, done: Invoke
-) -> None:
-    kept, other = pq.read_table(made.sample), pq.read_table(made.other)
-    peer = LogisticRegression(C=1e6, max_iter=1000).fit(
-        np.column_stack([kept["x1"], kept["x2"]]), kept["kind"].to_pylist()
-    )
-    given = peer.predict_proba(np.column_stack([other["x1"], other["x2"]]))
-    scored, out = tmp_path / "p.parquet", tmp_path / "c.parquet"
-    theirs = {f"mine {value}": given[:, place] for place, value in enumerate(VALUES)}
-    pq.write_table(pa.table({name: other[name] for name in other.column_names} | theirs), scored)
-    columns = ",".join(f"{value}=mine {value}" for value in VALUES)
-    arguments = ["correct", scored, "--probability", columns, "--design", made.sample]
-    done([*arguments, "-o", out, "-q"])
-    document = json.loads(done(["evaluate", out, "-l", "kind", "--json"]).stdout)
-    assert document["metrics"]["share_difference"] < 0.064  # as above
-    before = json.loads(
-        done(["evaluate", scored, "-l", "kind", "--probability", columns, "--json"]).stdout
-    )
-    assert before["metrics"]["share_difference"] > 0.5
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (["--rate", "0.1"], 2, "--rate a=0.1,b=0.02"),
-        (["--ratio", "2"], 2, "--rows N"),
-        ([], 2, "--rate R"),
-        (["--rate", "a=0.1,e=0.2"], 2, "no class 'e'"),
-        (["--rate", "a=0.1", "--rows", "100"], 2, "contradict"),
-        (["--rate", "a=2"], 2, "not in the range"),
-        (["--rate", "a=0.1,a=0.2"], 2, "twice"),
-        (["--rate", "=0.1"], 2, "CLASS=R"),
-        (["--rows", "3"], 2, "below one a class"),
-        (["--rows", "1000000"], 2, "more than the 24,000"),
-        (["--rate", "a=0.1", "--floor", "0.2"], 2, "above the rate of a"),
-        (["--rate", "a=0.1", "-l", "x1"], 4, "made for the label 'kind'"),
-        (["--rate", "a=0.1", "--positive", "a"], 2, "two classes"),
-        (["--rate", "a=0.1", "--method", "uniform", "--mix", "0.5"], 2, "uniform"),
-    ],
-)
-def test_bad_samples(
-    made: Made, tmp_path: Path, rebalance: Invoke, arguments: list[str], code: int, words: str
-) -> None:
-    out = tmp_path / "s.parquet"
-    result = rebalance(["sample", made.table, "--pilot", made.pilot, "-o", out, *arguments])
-    assert result.exit_code == code, result.output
-    assert words in result.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_bad_samples_without_a_pilot(made: Made, tmp_path: Path, rebalance: Invoke) -> None:
-    base = ["sample", made.table, "-l", "kind", "-o", tmp_path / "s.parquet"]
-    for budget in (["--rate", "0.1"], ["--ratio", "3"]):
-        refused = rebalance([*base, *budget])
-        assert refused.exit_code == 2
-        for word in ("4 classes", "--rate a=0.1,b=0.02", "--rows N", "--positive"):
-            assert word in refused.stderr
-    assert "no class 'z'" in rebalance([*base, "--rate", "z=0.1"]).stderr
-    assert "needs a pilot" in rebalance([*base, "--rows", 99, "--method", "nonuniform"]).stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (["--probability", "x=a,y=b"], 2, "how the training rows"),
-        (["--probability", "x=a,y=b", "--rate", "0.1"], 2, "--rate a=0.1"),
-        (["--probability", "x=a,y=b", "--rate", "x=0.1"], 3, "sum to 0.62963"),
-        (["--probability", "x=a,y=b,z=c", "--rate", "w=0.1"], 2, "no class 'w'"),
-        (["--probability", "x=a,x=b", "--rate", "x=0.1"], 2, "twice"),
-        (["--probability", "x=a,y=none", "--rate", "x=0.1"], 3, "'none'"),
-        (["--probability", "x=a", "--rate", "x=0.1"], 2, "one class only"),
-        (["--probability", "x=a,y=kind", "--rate", "x=0.1"], 3, "not numbers"),
-        (["--probability", "a", "--rate", "x=0.1"], 2, "which class"),
-    ],
-)
-def test_bad_corrections(
-    tmp_path: Path, rebalance: Invoke, arguments: list[str], code: int, words: str
-) -> None:
-    csv = tmp_path / "p.csv"
-    csv.write_text(BY_HAND)
-    result = rebalance(["correct", csv, "-o", tmp_path / "c.csv", *arguments])
-    assert result.exit_code == code, result.output
-    assert words in result.stderr
-    assert not (tmp_path / "c.csv").exists()
-
-
-def test_kinds_of_artifacts_are_not_mixed_up(
-    made: Made, simulated: Simulated, tmp_path: Path, rebalance: Invoke, done: Invoke
-) -> None:
-    two = tmp_path / "two.rbl"
-    done(["pilot", simulated.path, "-l", "y", "-o", two, "--size", 100, "-q"])
-    base = ["sample", made.table, "-o", tmp_path / "s.parquet"]
-    refused = rebalance([*base, "--pilot", two, "--rate", "a=0.1"])
-    assert refused.exit_code == 4
-    assert "not of many classes" in refused.stderr
-    scored = tmp_path / "p.csv"
-    scored.write_text("x1,x2,p\n1,2,0.5\n")
-    refused = rebalance(
-        ["correct", scored, "--probability", "p", "--design", made.sample, "-o", tmp_path / "c.csv"]
-    )
-    assert refused.exit_code == 4
-    assert "4 classes" in refused.stderr
-    refused = rebalance(["train", made.sample, "--positive", "a", "-o", tmp_path / "m.rbl"])
-    assert refused.exit_code == 4
-    arguments = ["train", simulated.path, "--natural", "-l", "y", "-o", tmp_path / "m.rbl"]
-    refused = rebalance([*arguments, "--balanced-softmax"])
-    assert refused.exit_code == 2
-    assert "threshold" in refused.stderr
-    refused = rebalance([*arguments, "--balanced-softmax", "--logit-adjustment", 2])
-    assert "contradict" in refused.stderr
-
-
-def test_a_design_of_another_sample_is_refused(
-    made: Made, tmp_path: Path, rebalance: Invoke, done: Invoke
-) -> None:
-    other, design = tmp_path / "o.csv", tmp_path / "o.csv.design.json"
-    done(["sample", made.table, "--pilot", made.pilot, "--rows", 900, "-o", other, "-q"])
-    refused = rebalance(["train", made.sample, "--design", design, "-o", tmp_path / "m.rbl"])
-    assert refused.exit_code == 4
-    assert "not this sample's" in refused.stderr
-    document = json.loads(design.read_text())
-    design.write_text(json.dumps(document | {"seed": 99}))
-    refused = rebalance(["train", other, "-o", tmp_path / "m.rbl"])
-    assert refused.exit_code == 4
-    assert "altered" in refused.stderr
-    design.unlink()
-    refused = rebalance(["train", other, "-o", tmp_path / "m.rbl"])
-    assert "no design" in refused.stderr
