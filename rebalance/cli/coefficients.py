@@ -48,6 +48,8 @@ def _title(estimates: Mapping[str, Any]) -> str:
     title = "coefficients, log odds per unit"
     if estimates["scale"] == "sample":
         title += ", on the sample's scale"
+    if estimates["before_recalibration"]:
+        title += ", before the recalibration"
     if estimates["variance"] != "none":
         title += f", with {estimates['level']:.0%} intervals"
     if estimates["variance"] == "sandwich":

@@ -58,10 +58,12 @@ class Information:
         self.with_offset += _outer(z, inside * chances.pi_1 * chances.pi_0 / _kept(y_prob, chances))
         self.with_weights += _outer(z, inside * _noise(y_prob, chances))
 
-    def add_kept(self, z: Floats, log_odds: Floats, chances: Chances, pi: Floats) -> None:
+    def add_kept(
+        self, z: Floats, log_odds: Floats, chances: Chances, pi: Floats, weight: Floats
+    ) -> None:
         """Add rows that were kept, each with chance pi: it stands for 1/pi of the population."""
         y_prob = probability(log_odds)
-        inside = y_prob * (1 - y_prob)
+        inside = weight * y_prob * (1 - y_prob)
         sampled = chances.pi_1 * chances.pi_0 / _kept(y_prob, chances) ** 2
         self.population += _outer(z, inside / pi)
         self.with_offset += _outer(z, inside * sampled)
@@ -116,6 +118,8 @@ class Curve:
         start, end = np.log(self.rates[at - 1]), np.log(self.rates[at])
         return float(np.exp(start + share * (end - start)))
 
-    def efficiency(self, rate: float) -> float:
-        """The efficiency at a rate, between the curve's points."""
+    def efficiency(self, rate: float) -> float | None:
+        """The efficiency at a rate, between the curve's points; None below the first."""
+        if rate < self.rates[0]:
+            return None
         return float(np.interp(np.log(rate), np.log(self.rates), self.efficiencies))

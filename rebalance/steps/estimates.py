@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from rebalance.learners.base import Fitted, Settings
+from rebalance.core.design import UNIFORM
+from rebalance.learners.base import Settings
 from rebalance.learners.logistic import LinearModel
 from rebalance.steps.artifacts.drawn import Drawn
+from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
 
 FEW = 20
@@ -22,15 +24,21 @@ def with_estimates(settings: Settings, correction: str, drawn: Drawn | None) -> 
     of the population plus a curve: the linear model is wrong for them, and only the sandwich is
     right.
     """
-    curved = correction == "posthoc" and drawn is not None and drawn.design.score != "uniform"
-    return replace(settings, estimates=True, robust=True if curved else settings.robust)
+    robust = True if _curved(correction, drawn) else settings.robust
+    return replace(settings, estimates=True, robust=robust)
 
 
-def tell_estimates(fitted: Fitted, scale: str, rarer: int, context: Context) -> dict[str, Any]:
+def _curved(correction: str, drawn: Drawn | None) -> bool:
+    """Whether what is fitted is the population's log odds and the pilot's choice of rows."""
+    return correction == "posthoc" and drawn is not None and drawn.design.score != UNIFORM
+
+
+def tell_estimates(model: Model, correction: str, rarer: int, context: Context) -> dict[str, Any]:
     """The estimates and the path of penalties of a linear model, None of any other.
 
     rarer : rows of the class that has fewer of them.
     """
+    fitted = model.fitted
     if not isinstance(fitted, LinearModel):
         return {"estimates": None, "cross_validation": None}
     found, path = fitted.estimates, fitted.cross_validation
@@ -51,10 +59,18 @@ def tell_estimates(fitted: Fitted, scale: str, rarer: int, context: Context) -> 
             "them on average, not for each (a smaller --l2 does not draw)"
         )
     if path is not None and path["chosen"] == 0:
+        beside = " beside those of the pilot" if _curved(correction, model.drawn) else ""
         context.note(
             "the largest penalty won: held-out rows are predicted best (nearly) without features"
+            f"{beside}"
         )
     return {
-        "estimates": None if found is None else {"scale": scale, **found},
+        "estimates": None
+        if found is None
+        else {
+            "scale": model.scale,
+            "before_recalibration": model.recalibration is not None,
+            **found,
+        },
         "cross_validation": path,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,8 +81,11 @@ def efficiency_curves(rows: Stand, positives_outer: Floats) -> dict[str, Any]:
             mapped = rows.z if matrix is None else rows.z @ matrix.T
             log_score += np.log(np.linalg.norm(mapped, axis=1))
         kept = [_kept(score, rate, log_score, rows) for rate in RATES]
+        whole = score != LOCAL  # which lets positives go even where it keeps all negatives
         for each in CORRECTIONS:
             found[each][score] = [of_rate.efficiency(each) for of_rate in kept]
+            if whole:  # c is solved to 1e-4
+                found[each][score][-1] = 1.0
     return {"rates": list(RATES), "floor_share": FLOOR_SHARE, "efficiency": found}
 
 
@@ -127,7 +131,8 @@ def rate_for(plan: Mapping[str, Any], score: str, correction: str, efficiency: f
     known = curve(plan, score, correction)
     rate = known.rate(efficiency)
     if rate is None:
-        low, high = known.efficiencies[0], max(known.efficiencies)
+        low = math.ceil(1000 * known.efficiencies[0]) / 1000
+        high = math.floor(1000 * max(known.efficiencies)) / 1000
         raise UsageError(
             f"an efficiency of {efficiency:g} cannot be planned with the score '{score}' and the "
             f"correction '{correction}'",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from rebalance.core.design import LOCAL
 from rebalance.core.labels import LabelCounter, choose_label
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, MB, Need, estimate, open_within, row_bytes
@@ -40,6 +41,7 @@ class Plan:
     classes_from: str | None = None
     expected_rows: int | None = None
     expected_negatives: int | None = None
+    at_most: bool | None = None
 
     def document(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -53,7 +55,8 @@ class Plan:
             shown["table"] += f", about {self.positives:,} positive ({self.classes_from})"
         if self.expected_rows is not None:
             shown["would keep"] = (
-                f"about {self.expected_rows:,} rows: {self.positives:,} positives, "
+                f"about {self.expected_rows:,} rows: "
+                f"{'at most ' if self.at_most else ''}{self.positives:,} positives, "
                 f"{self.expected_negatives:,} negatives"
             )
         if self.output_bytes is not None:
@@ -86,7 +89,10 @@ def plan_sample(asked: Asked, context: Context) -> Plan:
         share, classes_from = _first_share(table, known.column, known.positive)
     plan = plan_table(table, NEED, context)
     positives = round(share * plan.rows)
-    wanted = asked.budget.negatives(positives, plan.rows - positives)
+    negatives = plan.rows - positives
+    wanted = known.terms.budget.negatives(positives, negatives)
+    if known.joined is not None:  # the pilot's own that are not drawn anyway
+        wanted += known.joined.rate * (negatives - wanted)
     kept = positives + round(wanted)
     added = _ROW_BYTES if known.terms.uniform else _ADDED_BYTES
     return replace(
@@ -95,6 +101,7 @@ def plan_sample(asked: Asked, context: Context) -> Plan:
         classes_from=classes_from,
         expected_rows=kept,
         expected_negatives=round(wanted),
+        at_most=known.sampler.score == LOCAL or None,
         output_bytes=round(kept * (stored_bytes(table, asked.output) + added)),
     )
 

@@ -18,7 +18,7 @@ from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.pilot import Pilot
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.context import Context
-from rebalance.steps.features import tell_surprises
+from rebalance.steps.features import tell_surprises, weights
 from rebalance.steps.information import features
 from rebalance.steps.keys import check_keys
 from rebalance.steps.ready import Asked, Ready, ready
@@ -176,15 +176,26 @@ class _Kept:
         self.negatives += int((~y_true).sum())
         if self._pilot is None or not len(y_true):
             return
+        own = self._pilot.sample_weight
+        weight = np.ones(len(y_true))
+        if own is not None:
+            if (
+                own not in rows.schema.names
+            ):  # the plan counts them, so without them nothing is said
+                return
+            weight = weights(rows.column(own), own, rows.start)
         columns = rows.features(self._pilot.kinds)
         log_odds = self._pilot.log_odds(columns)
         z = features(self._pilot.encoder, columns, log_odds)
         self._information = self._information or Information(z.shape[1])
-        self._information.add_kept(z, log_odds, chances, pi)
+        self._information.add_kept(z, log_odds, chances, pi, weight)
 
     def efficiency(self, correction: str) -> float | None:
         """Of the rows kept, where a pilot tells."""
-        return None if self._information is None else self._information.efficiency(correction)
+        if self._information is None:
+            return None
+        # Both sides are estimates of the same rows: near the whole one may come out above it.
+        return min(self._information.efficiency(correction), 1.0)
 
 
 def _write(

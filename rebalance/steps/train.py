@@ -179,7 +179,7 @@ def train(
         features=len(fitted.kinds),
         summary=fitted.summary(),
         calibrated=calibrated,
-        **tell_estimates(fitted, trained.scale, min(positives, len(rows) - positives), context),
+        **tell_estimates(trained, task.correction, min(positives, len(rows) - positives), context),
     )
 
 

@@ -1,1 +1,1 @@
-"""What is timed and compared: run by `make demo` and `make bench`, not by the tests."""
+"""What is timed and compared: run by `make demo`, `bench` and `paper`, not by the tests."""

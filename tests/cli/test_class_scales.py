@@ -16,6 +16,28 @@ from tests.classes import VALUES, Made, counts_of, probabilities
 from tests.conftest import Invoke
 
 
+def test_a_balanced_model_takes_weights_for_copies_of_rows(
+    made: Made, tmp_path: Path, done: Invoke
+) -> None:
+    table = pq.read_table(made.table).slice(0, 3_000)
+    copies = np.where(np.array(table["kind"].to_pylist()) == "d", 9, 1)
+    copied = table.take(pa.array(np.repeat(np.arange(len(table)), copies)))
+    weighted = table.append_column("w", pa.array(copies.astype(np.float64)))
+    found = []
+    for name, one, more in (
+        ("w", weighted, ["--sample-weight", "w"]),
+        ("c", copied, []),
+    ):
+        source, model, out = (tmp_path / f"{name}{end}" for end in (".parquet", ".rbl", ".csv"))
+        pq.write_table(one, source)
+        done(["train", source, "--natural", "-l", "kind", "--model", "logistic", "-q",
+              "--balanced-softmax", *more, "-o", model])  # fmt: skip
+        done(["predict", made.other, "--model", model, "-o", out, "--keep", "x1", "-q"])
+        found.append(pcsv.read_csv(out)["rb_balanced_d"].to_numpy())
+    # The same likelihood but for rounding, and features scaled by the rows with or without copies.
+    assert found[0] == pytest.approx(found[1], abs=0.005)
+
+
 def test_balanced_models_say_so(
     made: Made, tmp_path: Path, done: Invoke, rebalance: Invoke
 ) -> None:

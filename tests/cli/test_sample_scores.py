@@ -136,6 +136,15 @@ def test_an_efficiency_is_planned_and_realised(
     assert realised == pytest.approx(0.8, rel=0.1)
 
 
+def test_a_plan_by_few_positives_is_called_rough(
+    simulated: Simulated, tmp_path: Path, done: Invoke
+) -> None:
+    guide, out = tmp_path / "p.rbl", tmp_path / "s.parquet"
+    done(["pilot", simulated.path, "-l", "y", "--size", 100, "-o", guide, "-q"])
+    shown = done(["sample", simulated.path, "--pilot", guide, "--efficiency", 0.5, "-o", out])
+    assert "the pilot saw 100 positives" in shown.stderr
+
+
 def information(z: Floats, log_odds: Floats) -> Floats:
     prob = 1 / (1 + np.exp(-log_odds))
     return (z * (prob * (1 - prob))[:, None]).T @ z
@@ -177,6 +186,7 @@ def test_the_pilots_negatives_are_kept_and_their_chances_joined(
         (["--rate", 0.1, "--score", "a-opt", "--method", "uniform"], 2, "contradict"),
         (["--rate", 0.1, "--score", "uniform", "--method", "nonuniform"], 2, "contradict"),
         (["--rate", 0.1, "--score", "best"], 2, "best"),
+        (["--rows", 5000, "--combine-pilot"], 2, "on top"),
         (["--rate", 0.1, "--combine-pilot", "--key", "x1"], 2, "leave one"),
         (["--rate", 0.1, "--combine-pilot", "--score", "local-case-control"], 2, "leave one"),
     ],
@@ -190,6 +200,64 @@ def test_what_is_refused(
     assert refused.exit_code == code
     assert words in refused.stderr
     assert not out.exists()
+
+
+def test_all_of_the_information_can_be_asked_for(
+    simulated: Simulated, guide: Path, tmp_path: Path, done: Invoke
+) -> None:
+    arguments = ["sample", simulated.path, "--pilot", guide, "-o", tmp_path / "s.parquet", "--json"]
+    whole = json.loads(done([*arguments, "--efficiency", 1]).stdout)
+    assert whole["rate"] == 1
+    assert whole["planned_efficiency"] == 1
+    assert whole["realised_efficiency"] <= 1
+    # Below the plan's first rate nothing was planned.
+    tiny = json.loads(done([*arguments, "--rate", 0.0005]).stdout)
+    assert tiny["planned_efficiency"] is None
+
+
+def test_a_dry_run_counts_the_pilots_rows_and_says_what_is_thinned(
+    simulated: Simulated, guide: Path, tmp_path: Path, done: Invoke
+) -> None:
+    arguments = ["sample", simulated.path, "--pilot", guide, "--rate", 0.05, "-o"]
+    out = tmp_path / "s.parquet"
+    shown = done([*arguments, out, "--combine-pilot", "--dry-run", "--json"])
+    document = json.loads(shown.stdout)
+    result = json.loads(done([*arguments, out, "--combine-pilot", "--json"]).stdout)
+    # The negatives that both draws keep depend on the scores; the plan takes them as unrelated.
+    assert document["expected_negatives"] == pytest.approx(result["expected_negatives"], rel=0.02)
+    local = done([*arguments, out, "--score", "local-case-control", "--dry-run"])
+    assert "at most" in local.stderr
+    planned = ["sample", simulated.path, "--pilot", guide, "--efficiency", 0.8, "-o", out]
+    assert "would keep" in done([*planned, "--dry-run"]).stderr
+
+
+def test_weights_count_in_the_plan_and_in_what_is_kept(
+    simulated: Simulated, tmp_path: Path, done: Invoke
+) -> None:
+    source, guide = tmp_path / "w.parquet", tmp_path / "p.rbl"
+    weight = np.exp(simulated.table["x2"].to_numpy())
+    pq.write_table(simulated.table.append_column("w", pa.array(weight)), source)
+    done(["pilot", source, "-l", "y", "--sample-weight", "w", "-o", guide, "-q"])
+    arguments = ["sample", source, "--pilot", guide, "-o", tmp_path / "s.parquet", "--json"]
+    found = json.loads(done([*arguments, "--efficiency", 0.8]).stdout)
+    assert found["realised_efficiency"] == pytest.approx(0.8, rel=0.05)
+    without = [*arguments, "--rate", 0.1]
+    without[1] = simulated.path
+    assert json.loads(done(without).stdout)["realised_efficiency"] is None
+
+
+def test_trees_that_read_nothing_find_the_pilots_columns(
+    simulated: Simulated, guide: Path, tmp_path: Path, done: Invoke
+) -> None:
+    out, model, scored = (tmp_path / name for name in ("s.parquet", "m.rbl", "scored.parquet"))
+    arguments = ["--method", "uniform", "--combine-pilot", "--rate", 0.02]
+    draw(done, simulated.path, guide, out, *arguments)
+    done(["train", out, "--rounds", 1, "--leaves", 2, "-o", model, "-q"])
+    done(["predict", simulated.path, "--model", model, "-o", scored, "--keep", "y", "-q"])
+    prob = pq.read_table(scored)["rb_probability"].to_numpy()
+    # The pilot's log odds travel along: they rank about as well as the true ones.
+    order = np.corrcoef(np.log(prob / (1 - prob)), simulated.log_odds)[0, 1]
+    assert order > 0.95
 
 
 def test_a_gbm_pilot_has_no_features_of_its_own(

@@ -65,7 +65,13 @@ def test_rows_kept_estimate_what_was_planned() -> None:
     planned, realised = Information(2), Information(2)
     planned.add(z, log_odds, Chances(pi_0, np.ones(len(z))), np.ones(len(z)))
     chances = Chances(pi_0[kept], np.ones(int(kept.sum())))
-    realised.add_kept(z[kept], log_odds[kept], chances, np.where(y_true, 1.0, pi_0)[kept])
+    realised.add_kept(
+        z[kept],
+        log_odds[kept],
+        chances,
+        np.where(y_true, 1.0, pi_0)[kept],
+        np.ones(int(kept.sum())),
+    )
     for correction in ("offset", "weight"):
         # Some 12,000 rows are kept: sums over them have a relative standard error of about 1%.
         ratio = realised.efficiency(correction) / planned.efficiency(correction)

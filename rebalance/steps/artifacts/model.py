@@ -46,8 +46,10 @@ class Model:
     def kinds(self) -> dict[str, Kind]:
         """The columns needed for the population's probabilities, by kind."""
         needed = dict(self.fitted.kinds)
-        if self.drawn is not None and (self.scale == "sample" or self.starts_from_pilot):
+        if self.drawn is not None and self.scale == "sample":
             needed |= self.drawn.kinds
+        if self.drawn is not None and self.drawn.pilot is not None and self.starts_from_pilot:
+            needed |= self.drawn.pilot.kinds
         return needed
 
     def surprises(self, batch: Batch) -> dict[str, int]:

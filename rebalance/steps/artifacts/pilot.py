@@ -25,9 +25,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PilotDraw:
-    """Which negatives the pilot was fitted on: those with a draw of at most `bound`, if known."""
+    """What the pilot was fitted on: of the negatives those with a draw of at most `bound`."""
 
     seed: int
+    positives: int
     rate: float
     bound: float | None
     made_from: str
@@ -100,6 +101,7 @@ def load_pilot(content: bytes, title: str) -> Pilot:
         plan=json.loads(members.get("plan.json", b"{}")),
         draw=PilotDraw(
             manifest["seed"],
+            counts["drawn_positives"],
             counts["drawn_negatives"] / counts["negatives"],
             manifest.get("negatives_draw"),
             manifest["made_from"],

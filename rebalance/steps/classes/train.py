@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rebalance.core.class_design import log_shares
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.model import Balance, ClassModel
 from rebalance.steps.classes.train_rows import (
     ClassStart,
+    balance_shares,
     baseline_of,
     class_load,
     class_training_rows,
@@ -82,8 +82,8 @@ def class_train(
     tell_left_out(fitted.left_out, context)
     balance = None
     if task.balancing is not None:
-        shares = tuple(float(each) for each in log_shares(loaded.counts))
-        balance = Balance(task.balancing.name, task.balancing.tau, shares)
+        shares = balance_shares(loaded, drawn, present, codes)
+        balance = Balance(task.balancing.name, task.balancing.tau, tuple(map(float, shares)))
     correction = task.correction or "none"
     trained = ClassModel(
         label=loaded.label,

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
-from rebalance.core.class_design import weighted_log_shares
+from rebalance.core.class_design import log_shares, weighted_log_shares
 from rebalance.core.classes import Classes, listed, repeated
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
@@ -207,6 +207,20 @@ def baseline_of(
     expanded = loaded.table.column(WEIGHT).to_numpy()
     counts = [loaded.counts[place] for place in present.tolist()]
     return weighted_log_shares(counts, codes, weight, expanded)
+
+
+def balance_shares(
+    loaded: ClassLoaded, drawn: ClassDrawn | None, present: Codes, codes: Codes
+) -> Floats:
+    """The log shares of all classes in the population, the user's weights included, shape (K,)."""
+    found = log_shares(loaded.counts)
+    if loaded.sample_weight is None:
+        return found
+    expanded = None if drawn is None else loaded.table.column(WEIGHT).to_numpy()
+    counts = [loaded.counts[place] for place in present.tolist()]
+    own = weighted_log_shares(counts, codes, loaded.sample_weight, expanded)
+    found[present] = own + np.log(np.exp(found[present]).sum())
+    return found
 
 
 def class_training_rows(
