@@ -106,3 +106,13 @@ def done(rebalance: Invoke) -> Invoke:
         return result
 
     return invoke
+
+
+@pytest.fixture
+def drawn(simulated: Simulated, tmp_path: Path, done: Invoke) -> Path:
+    """A nonuniform sample of 5% of the negatives."""
+    done(["pilot", simulated.path, "-l", "y", "-o", tmp_path / "p.rbl", "-q"])
+    out = tmp_path / "s.parquet"
+    arguments = ["--pilot", tmp_path / "p.rbl", "--rate", 0.05, "-o", out, "-q"]
+    done(["sample", simulated.path, *arguments])
+    return out

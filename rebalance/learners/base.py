@@ -84,8 +84,8 @@ class Settings:
     estimates: bool = False
 
 
-class Fitted(Protocol):
-    """A fitted learner."""
+class Reads(Protocol):
+    """A fitted learner, as far as it does not matter what it was fitted to."""
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
@@ -95,9 +95,6 @@ class Fitted(Protocol):
     def left_out(self) -> Mapping[str, str]:
         """The columns it was given and does not use, with the reason."""
 
-    def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None) -> Floats:
-        """The log odds of every row, shape (n,), on the scale it was fitted to."""
-
     def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
         """Values for which training left no place, by column: they count as the usual ones."""
 
@@ -106,6 +103,13 @@ class Fitted(Protocol):
 
     def members(self) -> dict[str, bytes]:
         """Its contents as files of an artifact."""
+
+
+class Fitted(Reads, Protocol):
+    """A fitted learner."""
+
+    def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None) -> Floats:
+        """The log odds of every row, shape (n,), on the scale it was fitted to."""
 
 
 class Learner(Protocol):

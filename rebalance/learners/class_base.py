@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.classes import columns_of
 from rebalance.core.kinds import Kind
-from rebalance.learners.base import Settings
+from rebalance.learners.base import Reads, Settings
 
 Floats = NDArray[np.float64]
 
@@ -60,28 +60,11 @@ class ClassRows:
         )
 
 
-class ClassFitted(Protocol):
+class ClassFitted(Reads, Protocol):
     """A fitted learner of many classes."""
-
-    @property
-    def kinds(self) -> Mapping[str, Kind]:
-        """The columns it reads, by kind."""
-
-    @property
-    def left_out(self) -> Mapping[str, str]:
-        """The columns it was given and does not use, with the reason."""
 
     def scores(self, columns: Mapping[str, pa.Array], baseline: Floats) -> Floats:
         """Log probabilities up to a constant of each row, shape (n, K), on the scale fitted."""
-
-    def surprises(self, columns: Mapping[str, pa.Array]) -> dict[str, int]:
-        """Values for which training left no place, by column: they count as the usual ones."""
-
-    def summary(self) -> dict[str, Any]:
-        """What the fit found, for the user."""
-
-    def members(self) -> dict[str, bytes]:
-        """Its contents as files of an artifact."""
 
 
 class ClassLearner(Protocol):

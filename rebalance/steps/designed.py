@@ -12,7 +12,6 @@ from rebalance.core.kinds import Kind
 from rebalance.errors import ArtifactError
 from rebalance.steps.artifacts.stored import StoredPilot
 from rebalance.steps.context import Context
-from rebalance.steps.features import choose_features
 from rebalance.storage.tables import Table
 
 OFFSET_TOLERANCE = 1e-3
@@ -44,31 +43,22 @@ def dropped(
     return tuple(dict.fromkeys([*kept_out, *drop]))
 
 
-def features_beside(
-    pilot: StoredPilot[Any] | None,
-    table: Table,
-    label: str,
-    *,
-    drop: Sequence[str],
-    key: str | None,
-    sample_weight: str | None,
-    context: Context,
+def with_pilots_kinds(
+    kinds: Mapping[str, Kind], pilot: StoredPilot[Any] | None, table: Table
 ) -> dict[str, Kind]:
-    """The learner's features; what the pilot needs is there, too.
+    """The learner's features, of the kinds that the pilot knows.
 
     Raises
     ------
-    UsageError, DataError : see `steps.features.choose_features`; or the table lacks what the pilot
-        needs.
+    DataError : the table lacks what the pilot needs.
     """
-    kinds = choose_features(
-        table, label, drop=drop, key=key, sample_weight=sample_weight, context=context
-    )
-    if pilot is not None:
-        table.require_features(pilot.kinds, "the design's pilot")
-        if table.is_text:  # a CSV's types are decided anew; the pilot saw more of its rows
-            kinds |= {name: kind for name, kind in pilot.kinds.items() if name in kinds}
-    return kinds
+    if pilot is None:
+        return dict(kinds)
+    table.require_features(pilot.kinds, "the design's pilot")
+    if not table.is_text:
+        return dict(kinds)
+    # A CSV's types are decided anew; the pilot saw more of its rows.
+    return {**kinds, **{name: kind for name, kind in pilot.kinds.items() if name in kinds}}
 
 
 def refuse_other_design(table: Table, differs: NDArray[np.bool_]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 
 from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import probability, to_sample
@@ -18,13 +17,12 @@ from rebalance.steps.artifacts.model import Model, read_model
 from rebalance.steps.classes.artifacts.model import read_if_class_model
 from rebalance.steps.classes.predict import ClassPredictResult, class_predict
 from rebalance.steps.context import Context
-from rebalance.steps.features import tell_surprises
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
+from rebalance.steps.predictions import Predicted, write_predictions
 from rebalance.steps.probabilities import kept_beside
 from rebalance.storage.atomic import check_outputs
-from rebalance.storage.parallel import in_order
 from rebalance.storage.tables import Batch
-from rebalance.storage.writers import output_format, table_writer
+from rebalance.storage.writers import output_format
 
 PROBABILITY = "rb_probability"
 SAMPLED = "rb_probability_sampled"
@@ -79,21 +77,16 @@ def predict(
     kinds = read.kinds
     if sampled and read.drawn is not None:
         kinds |= read.drawn.kinds
-    table.require_features(kinds, "the model")
-    surprises: Counter[str] = Counter()
-    rows, total = 0, 0.0
-    with table_writer(output, table) as writer:
-        writer.describe(prediction_metadata(read))
-        scored = in_order(
-            partial(_scored, read, sampled), table.batches([*kept, *kinds]), context.threads
-        )
-        for found in context.track(scored, "predicting", table.rows_if_known):
-            surprises.update(found.surprises)
-            writer.write(found.batch.select(kept), found.extra)
-            rows += len(found)
-            total += found.total
-    tell_surprises(surprises, "the model", context)
-    return PredictResult(output, rows, total / rows)
+    rows, mean = write_predictions(
+        table,
+        output,
+        partial(_predicted, read, sampled),
+        kept=kept,
+        kinds=kinds,
+        metadata=prediction_metadata(read),
+        context=context,
+    )
+    return PredictResult(output, rows, float(mean))
 
 
 def prediction_metadata(model: Model) -> dict[str, str]:
@@ -104,20 +97,7 @@ def prediction_metadata(model: Model) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """Rows with the columns that go beside them, and the sum of their probabilities."""
-
-    batch: Batch
-    extra: dict[str, pa.Array]
-    surprises: dict[str, int]
-    total: float
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-
-def _scored(model: Model, sampled: bool, batch: Batch) -> _Scored:
+def _predicted(model: Model, sampled: bool, batch: Batch) -> Predicted:
     """The probabilities of one batch; several threads work on several batches."""
     with batch.located():
         own = model.own_log_odds(batch)
@@ -128,4 +108,4 @@ def _scored(model: Model, sampled: bool, batch: Batch) -> _Scored:
             # The model's own scale: no recalibration, which is fitted to the population.
             shifted = to_sample(own, model.drawn.offset(batch))
             extra[SAMPLED] = to_arrow(probability(shifted))
-    return _Scored(batch, extra, surprises, float(prob.sum()))
+    return Predicted(batch, extra, surprises, np.asarray(prob.sum()))

@@ -19,12 +19,9 @@ from rebalance.steps.classes.balancing import Balancing, refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.classes.train_task import ClassTask
 from rebalance.steps.context import Context
-from rebalance.steps.designed import features_beside
+from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.estimates import tell_estimates, with_estimates
-from rebalance.steps.features import (
-    describe_features,
-    tell_left_out,
-)
+from rebalance.steps.features import choose_features, describe_features, tell_left_out
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import NOTHING_WANTED, Calibrated, Wanted
 from rebalance.steps.refits import Refits
@@ -113,8 +110,7 @@ def train(
         return class_train(table, classes, of_classes, context)
     found = find_design(table, inputs, design)
     task = natural_task(table, found, asked) if natural else sampled_task(table, found, asked)
-    kinds = features_beside(
-        task.drawn.pilot if task.drawn else None,
+    kinds = choose_features(
         table,
         task.label,
         drop=task.drop,
@@ -122,6 +118,7 @@ def train(
         sample_weight=task.sample_weight,
         context=context,
     )
+    kinds = with_pilots_kinds(kinds, task.drawn.pilot if task.drawn else None, table)
     measured_on = None
     if wanted.on:
         held = estimate(table, need, 0, 0)

@@ -17,16 +17,6 @@ from tests.conftest import INTERCEPT, SLOPES, Invoke, Simulated
 TRUTH = np.array([INTERCEPT, *SLOPES])
 
 
-@pytest.fixture
-def drawn(simulated: Simulated, tmp_path: Path, done: Invoke) -> Path:
-    """A nonuniform sample of 5% of the negatives."""
-    done(["pilot", simulated.path, "-l", "y", "-o", tmp_path / "p.rbl", "-q"])
-    out = tmp_path / "s.parquet"
-    arguments = ["--pilot", tmp_path / "p.rbl", "--rate", 0.05, "-o", out, "-q"]
-    done(["sample", simulated.path, *arguments])
-    return out
-
-
 def trained(done: Invoke, sample: Path, *arguments: object) -> dict[str, Any]:
     out = sample.with_name("m.rbl")
     shown = done(["train", sample, "--model", "logistic", "-o", out, "--json", *arguments])

@@ -17,16 +17,6 @@ from rebalance.storage.artifacts import read_artifact
 from tests.conftest import Invoke, Simulated
 
 
-@pytest.fixture
-def drawn(simulated: Simulated, tmp_path: Path, done: Invoke) -> Path:
-    """A nonuniform sample of 5% of the negatives."""
-    done(["pilot", simulated.path, "-l", "y", "-o", tmp_path / "p.rbl", "-q"])
-    out = tmp_path / "s.parquet"
-    arguments = ["--pilot", tmp_path / "p.rbl", "--rate", 0.05, "-o", out, "-q"]
-    done(["sample", simulated.path, *arguments])
-    return out
-
-
 @pytest.mark.parametrize("model", ["logistic", "gbm"])
 @pytest.mark.parametrize("correction", ["offset", "weight", "posthoc"])
 def test_probabilities_are_the_populations(

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalance.core.class_design import ClassBudget, ClassDesign, floors, spread
+from rebalance.core.class_design import (
+    ClassBudget,
+    ClassDesign,
+    floors,
+    spread,
+    weighted_log_shares,
+)
 from rebalance.core.class_selection import ClassBound, ClassTerms, forecast, forecast_rates
 from rebalance.core.classes import Classes
 from rebalance.core.design import Design, ScoreHistogram
@@ -120,3 +126,13 @@ def test_forecast_rates_err_on_the_high_side() -> None:
     assert found[0] > 80 / 2000
     assert found[1] == 1.0
     assert forecast_rates(ClassBudget(rates={"b": 0.5}), ["a", "b"], [9, 0], None) == [1.0, 0.5]
+
+
+def test_weights_move_the_shares_by_the_classes_means() -> None:
+    codes, weight = np.array([0, 0, 1]), np.array([1.0, 3.0, 1.0])
+    # Means 2 and 1: 90 and 10 rows count as 180 and 10.
+    found = weighted_log_shares([90, 10], codes, weight)
+    assert np.exp(found) == pytest.approx([18 / 19, 1 / 19])
+    # The first row stands for three: the mean of its class is (3 + 3) / 4.
+    found = weighted_log_shares([90, 10], codes, weight, np.array([3.0, 1.0, 5.0]))
+    assert np.exp(found) == pytest.approx([135 / 145, 10 / 145])

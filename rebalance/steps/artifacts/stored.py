@@ -6,24 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 
 from rebalance.core.kinds import Kind
+from rebalance.learners.base import Reads
 
 Columns = Mapping[str, pa.Array]
-
-
-class Reads(Protocol):
-    """A fitted learner, as far as it does not matter what it was fitted to."""
-
-    @property
-    def kinds(self) -> Mapping[str, Kind]:
-        """The columns it reads, by kind."""
-
-    def surprises(self, columns: Columns) -> dict[str, int]:
-        """Values for which training left no place, by column."""
 
 
 F = TypeVar("F", bound=Reads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,12 +17,10 @@ from rebalance.core.classes import Classes, log_softmax, to_sample
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.classes.artifacts.model import ClassModel
 from rebalance.steps.context import Context
-from rebalance.steps.features import tell_surprises
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
+from rebalance.steps.predictions import Predicted, write_predictions
 from rebalance.steps.probabilities import BALANCED, kept_beside
-from rebalance.storage.parallel import in_order
 from rebalance.storage.tables import Batch, Table
-from rebalance.storage.writers import table_writer
 
 Floats = NDArray[np.float64]
 
@@ -77,20 +74,16 @@ def class_predict(
     kinds = model.kinds
     if sampled and model.drawn is not None:
         kinds |= model.drawn.kinds
-    table.require_features(kinds, "the model")
-    surprises: Counter[str] = Counter()
-    rows, totals = 0, np.zeros(len(model.label))
-    with table_writer(output, table) as writer:
-        writer.describe(class_metadata(model.label, scales))
-        batches = table.batches([*kept, *kinds])
-        scored = in_order(partial(_scored, model, sampled), batches, context.threads)
-        for found in context.track(scored, "predicting", table.rows_if_known):
-            surprises.update(found.surprises)
-            writer.write(found.batch.select(kept), found.extra)
-            rows += len(found)
-            totals += found.totals
-    tell_surprises(surprises, "the model", context)
-    means = dict(zip(model.label.values, (totals / rows).tolist(), strict=True))
+    rows, mean = write_predictions(
+        table,
+        output,
+        partial(_predicted, model, sampled),
+        kept=kept,
+        kinds=kinds,
+        metadata=class_metadata(model.label, scales),
+        context=context,
+    )
+    means = dict(zip(model.label.values, mean.tolist(), strict=True))
     return ClassPredictResult(output, rows, model.output_scale, means)
 
 
@@ -128,20 +121,7 @@ def class_kept_beside(
     return kept_beside(table, keep, new, option)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """Rows with the columns that go beside them, and the sums of each class's probabilities."""
-
-    batch: Batch
-    extra: dict[str, pa.Array]
-    surprises: dict[str, int]
-    totals: Floats
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-
-def _scored(model: ClassModel, sampled: bool, batch: Batch) -> _Scored:
+def _predicted(model: ClassModel, sampled: bool, batch: Batch) -> Predicted:
     """The probabilities of one batch; several threads work on several batches."""
     with batch.located():
         found = model.log_prob(batch)
@@ -153,4 +133,4 @@ def _scored(model: ClassModel, sampled: bool, batch: Batch) -> _Scored:
             drawn = model.drawn
             log_pi = drawn.log_pi(batch.features(drawn.kinds), len(batch))
             extra |= class_columns(model.label, "sampled", np.exp(to_sample(found, log_pi)))
-    return _Scored(batch, extra, surprises, prob.sum(axis=0))
+    return Predicted(batch, extra, surprises, prob.sum(axis=0))

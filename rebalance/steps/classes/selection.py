@@ -29,7 +29,6 @@ from rebalance.steps.keys import draws_of
 from rebalance.storage.tables import Batch, Table
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

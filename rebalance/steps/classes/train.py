@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
@@ -23,16 +22,10 @@ from rebalance.steps.classes.train_rows import (
 )
 from rebalance.steps.classes.train_task import ClassTask, complete
 from rebalance.steps.context import Context
-from rebalance.steps.designed import features_beside
-from rebalance.steps.features import (
-    describe_features,
-    tell_left_out,
-)
+from rebalance.steps.designed import with_pilots_kinds
+from rebalance.steps.features import choose_features, describe_features, tell_left_out
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
-
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -64,8 +57,7 @@ def class_train(
     """
     learner = get_class_learner(asked.model, asked.settings)
     task = complete(table, drawn, asked)
-    kinds = features_beside(
-        drawn.scoring if drawn is not None else None,
+    kinds = choose_features(
         table,
         task.label or "",
         drop=task.drop,
@@ -73,6 +65,7 @@ def class_train(
         sample_weight=task.sample_weight,
         context=context,
     )
+    kinds = with_pilots_kinds(kinds, drawn.scoring if drawn is not None else None, table)
     loaded = class_load(table, drawn, task, kinds, context)
     present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
     tell_absent(table, loaded, present, context)
