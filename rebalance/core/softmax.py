@@ -6,7 +6,8 @@ With s_ik = a_k + z_i'b_k + o_ik, minimises
 
 The penalty of two classes is that of one slope b_1 - b_0 in logistic regression, l2/2 ||b||^2.
 Newton steps are solved by conjugate gradients, preconditioned by each class's own block of the
-Hessian (Nocedal and Wright 2006, algorithm 7.1): memory stays that of the rows times the classes.
+Hessian (Nocedal and Wright 2006, algorithm 7.1), and searched along until the slope is small.
+Memory stays that of the rows times the classes.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ MAX_STEPS = 100
 _INNER = 200
 # g'H^-1 g is the squared distance from the optimum in standard errors.
 _DECREMENT = 1e-13
+_SEARCHES = 20
+_SLOPE = 0.3
 _BLOCK = 1 << 16
-_BLOCK_COLUMNS = 160  # beyond, a block of the Hessian costs more than it saves
+_BLOCK_COLUMNS = 320  # beyond, a block of the Hessian costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -58,34 +61,60 @@ def fit_softmax(
     2.0
     """
     problem = _Problem(z, codes, offset, sample_weight, l2)
-    found = problem.start()
-    value, prob = problem.value(found)
+    at = problem.point(problem.start())
     steps = 0
     for steps in range(1, MAX_STEPS + 1):  # noqa: B007
-        gradient = problem.gradient(found, prob)
-        step = problem.newton_step(gradient, prob)
-        decrement = -float((gradient * step).sum())
+        step = problem.newton_step(at.gradient, at.prob)
+        decrement = -float((at.gradient * step).sum())
         if not decrement > _DECREMENT:
             break
-        length = 1.0
-        while length > 1e-10:
-            trial, trial_prob = problem.value(found + length * step)
-            # At the end, values differ by less than their rounding.
-            if trial <= value - 1e-4 * length * decrement + 1e-13 * abs(value):
-                break
-            length *= 0.5
-        else:
+        ahead = _search(problem, at, step, decrement)
+        if ahead is None:
             break
-        found = found + length * step
-        value, prob = trial, trial_prob
-    found = found - found.mean(axis=1, keepdims=True)
+        at = ahead
     return Fit(
-        found,
+        at.place - at.place.mean(axis=1, keepdims=True),
         steps,
-        float(np.abs(problem.gradient(found, prob)).max()),
-        problem.spread(prob),
-        problem.largest(prob),
+        float(np.abs(at.gradient).max()),
+        problem.spread(at.prob),
+        problem.largest(at.prob),
     )
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Coefficients, and the objective, its gradient and the classes' probabilities there."""
+
+    place: Floats
+    value: float
+    gradient: Floats
+    prob: Floats
+
+
+def _search(problem: _Problem, at: _Point, step: Floats, decrement: float) -> _Point | None:
+    """The point along a step where the slope is small against that at its start.
+
+    Far from the optimum a whole step may end where every probability is 0 or 1 and nothing bends;
+    or, where classes are almost separated, be far too short.
+    """
+    low, high = 0.0, np.inf
+    length = 1.0
+    best = None
+    for _ in range(_SEARCHES):
+        trial = problem.point(at.place + length * step)
+        slope = float((trial.gradient * step).sum())
+        # At the end, values differ by less than their rounding.
+        lower = trial.value <= at.value - 1e-4 * length * decrement + 1e-13 * abs(at.value)
+        if lower and (best is None or trial.value <= best.value):
+            best = trial
+        if lower and abs(slope) <= _SLOPE * decrement:
+            break
+        if lower and slope < 0:
+            low = length
+        else:
+            high = length
+        length = 2 * low if np.isinf(high) else 0.5 * (low + high) if low else 0.25 * high
+    return best
 
 
 class _Problem:
@@ -105,6 +134,11 @@ class _Problem:
         self._ridge[0] = 0.0
         size = max(_BLOCK // offset.shape[1], 256)
         self._blocks = [slice(at, at + size) for at in range(0, len(codes), size)]
+
+    def point(self, place: Floats) -> _Point:
+        """All that is known of these coefficients."""
+        value, prob = self.value(place)
+        return _Point(place, value, self.gradient(place, prob), prob)
 
     def start(self) -> Floats:
         """The intercepts that fit alone, by iterative scaling; a Newton step from 0 overshoots."""

@@ -117,15 +117,31 @@ def test_large_offsets_and_a_class_of_one_row() -> None:
     assert fit.gradient < 1e-6 * fit.spread
 
 
-def test_collinear_columns_and_many_columns() -> None:
+def test_collinear_columns() -> None:
     z, codes, _ = simulated(1000)
     twice = np.column_stack([z, z[:, 0]])
     fit = fit_softmax(twice, codes, np.zeros((1000, 4)), None, 0.0)
     single = fit_softmax(z, codes, np.zeros((1000, 4)), None, 0.0)
     together = fit.coefficients[1] + fit.coefficients[4]
     assert together == pytest.approx(single.coefficients[1], abs=1e-5)
-    wide = np.column_stack([z, np.random.default_rng(0).standard_normal((1000, 170))])
-    assert converged(fit_softmax(wide, codes, np.zeros((1000, 4)), None, 1.0))
+
+
+def test_beyond_so_many_columns_the_diagonal_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, codes, _ = simulated(1000)
+    expected = fit_softmax(z, codes, np.zeros((1000, 4)), None, 0.1)
+    monkeypatch.setattr("rebalance.core.softmax._BLOCK_COLUMNS", 2)
+    found = fit_softmax(z, codes, np.zeros((1000, 4)), None, 0.1)
+    assert found.coefficients == pytest.approx(expected.coefficients, abs=1e-7)
+
+
+def test_classes_that_are_nearly_separated() -> None:
+    z, codes, _ = simulated(1500)
+    z = z * [30, 1, 1]
+    codes = np.digitize(z[:, 0], [-20, 0, 20])
+    offset = np.log(np.random.default_rng(0).uniform(0.001, 1, (1500, 4)))
+    fit = fit_softmax(z, codes, offset, None, 0.001)
+    assert converged(fit)
+    assert fit.steps < 60
 
 
 def converged(fit: Fit) -> bool:
