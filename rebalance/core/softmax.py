@@ -36,14 +36,14 @@ class Fit:
 
     coefficients : shape (1 + d, K), intercepts first, which sum to 0; so do slopes over classes.
     gradient : the largest element of the gradient left. spread : its scale, see `_spread`.
-    largest : the largest log odds of one class against the rest, offsets included.
+    moved : how far one more Newton step moves the scores of the row that it moves most.
     """
 
     coefficients: Floats
     steps: int
     gradient: float
     spread: float
-    largest: float
+    moved: float
 
 
 def fit_softmax(
@@ -77,7 +77,7 @@ def fit_softmax(
         steps,
         float(np.abs(at.gradient).max()),
         problem.spread(at.prob),
-        problem.largest(at.prob),
+        problem.moved(problem.newton_step(at.gradient, at.prob)),
     )
 
 
@@ -232,11 +232,14 @@ class _Problem:
         own = prob[np.arange(len(self._codes)), self._codes]
         return float(np.sqrt(self._weight @ (1.0 - own)))
 
-    @staticmethod
-    def largest(prob: Floats) -> float:
-        """The largest log odds of one class against the rest."""
-        with np.errstate(divide="ignore"):
-            return float(np.abs(np.log(prob) - np.log1p(-np.minimum(prob, 1.0))).max())
+    def moved(self, step: Floats) -> float:
+        """How far a step moves the log probability, up to a constant, of the row it moves most."""
+        found = 0.0
+        for rows in self._blocks:
+            scores = self._z[rows] @ step
+            scores -= scores.mean(axis=1, keepdims=True)
+            found = max(found, float(np.abs(scores).max()))
+        return found
 
 
 class _Blocks:

@@ -25,8 +25,9 @@ from rebalance.learners.penalties import DEFAULT_L2
 
 Floats = NDArray[np.float64]
 
-# Log odds of 30 are a probability of 1 - 1e-13: no data of finite size tell that from certainty.
-SEPARATED_LOG_ODDS = 30.0
+# At an optimum one more Newton step moves no row. Where a class can be separated each step moves
+# the scores of its rows by about 1, however small the gradient is.
+VANISHED = 0.1
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Multinomial:
             fit = fit_softmax(z, rows.codes, rows.offset, rows.sample_weight, l2)
         if not np.isfinite(fit.coefficients).all():
             raise _no_fit("the coefficients are not finite")
-        if l2 == 0 and fit.largest > SEPARATED_LOG_ODDS:
+        if l2 == 0 and fit.moved > VANISHED:
             raise FitError(
                 "a class can be separated from the others: the best coefficients are infinite",
                 remedy="give a penalty, for example --l2 0.01, or drop the column that gives it "

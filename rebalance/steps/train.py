@@ -26,7 +26,13 @@ from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import NOTHING_WANTED, Calibrated, Wanted
 from rebalance.steps.refits import Refits
 from rebalance.steps.train_rows import load, start_of, training_rows
-from rebalance.steps.train_task import TrainAsked, find_design, natural_task, sampled_task
+from rebalance.steps.train_task import (
+    TrainAsked,
+    find_design,
+    natural_task,
+    no_population,
+    sampled_task,
+)
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import located
 
@@ -104,8 +110,11 @@ def train(
         output, model, label, positive, correction, asked.drop, key, sample_weight, balancing,
         settings,
     )  # fmt: skip
-    classes = read_if_class_design(inputs[0], table.metadata, design) if not natural else None
+    single = len(inputs) == 1 or design is not None
+    classes = read_if_class_design(inputs[0], table.metadata, design) if single else None
     if classes is not None:
+        if natural:
+            raise no_population(table)
         wanted.refuse_many_classes()
         return class_train(table, classes, of_classes, context)
     found = find_design(table, inputs, design)

@@ -46,6 +46,15 @@ def find_design(table: Table, inputs: Sequence[str], design: str | None) -> Draw
     return read_design(inputs[0], table.metadata) if len(inputs) == 1 else None
 
 
+def no_population(table: Table) -> UsageError:
+    """What is said where --natural is given of a sample."""
+    return UsageError(
+        "the table is a sample, and --natural says that it is the population",
+        where=table.place,
+        remedy="leave --natural out",
+    )
+
+
 def natural_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainTask:
     """The table is the population: nothing to correct.
 
@@ -54,11 +63,7 @@ def natural_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainT
     UsageError : it is a sample, or something that makes no sense for a population is asked for.
     """
     if drawn is not None:
-        raise UsageError(
-            "the table is a sample, and --natural says that it is the population",
-            where=table.place,
-            remedy="leave --natural out",
-        )
+        raise no_population(table)
     if asked.correction is not None:
         raise UsageError(
             f"--correction {asked.correction} has nothing to correct with --natural",

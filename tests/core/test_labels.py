@@ -110,7 +110,7 @@ def test_too_many_values():
     values: list[str] = []
     label_codes(pa.array(range(MAX_VALUES)), values, "y")
     assert len(values) == MAX_VALUES
-    with pytest.raises(DataError, match=r"more than 100 different values.*--label"):
+    with pytest.raises(DataError, match=r"more than 1,000 different values.*--label"):
         label_codes(pa.array([MAX_VALUES]), values, "y")
 
 

@@ -62,14 +62,14 @@ def test_at_the_end_no_direction_descends() -> None:
 
 def test_known_coefficients_come_back_below_the_offsets() -> None:
     generator = np.random.default_rng(3)
-    offset = np.log(generator.uniform(0.02, 1.0, (40_000, 4)))
-    z, codes, true = simulated(40_000, offset, seed=4)
+    offset = np.log(generator.uniform(0.02, 1.0, (20_000, 4)))
+    z, codes, true = simulated(20_000, offset, seed=4)
     fit = fit_softmax(z, codes, offset, None, 0.0)
     true = true - true.mean(axis=1, keepdims=True)
-    # The rarest class has some 700 rows: standard errors up to 0.05; four of them.
-    assert np.bincount(codes).min() > 500
-    assert fit.coefficients == pytest.approx(true, abs=0.2)
-    assert np.abs(fit.coefficients - true).mean() < 0.04
+    # The rarest class has some 350 rows: standard errors up to 0.07; four of them.
+    assert np.bincount(codes).min() > 250
+    assert fit.coefficients == pytest.approx(true, abs=0.28)
+    assert np.abs(fit.coefficients - true).mean() < 0.06
     # Without the offsets, intercepts are off by far more.
     plain = fit_softmax(z, codes, np.zeros_like(offset), None, 0.0)
     assert fit.gradient < 1e-6

@@ -56,3 +56,13 @@ def test_separated_classes_are_said_without_a_penalty_and_fitted_with_one() -> N
     fitted = Multinomial().fit(apart, Settings(l2=0.1))
     found = fitted.scores(apart.columns, apart.baseline).argmax(axis=1)
     assert (found == codes).mean() > 0.9
+
+
+def test_one_row_far_out_is_no_separation() -> None:
+    given = rows(4_000)
+    x = given.columns["x"].to_numpy().copy()
+    far = np.argsort(-np.abs(x))[:20]
+    x[far] *= 400  # log odds of hundreds, with the right class as with the wrong one
+    columns = given.columns | {"x": pa.array(x)}
+    fitted = Multinomial().fit(replace(given, columns=columns), Settings(l2=0.0))
+    assert np.isfinite(fitted.scores(columns, given.baseline)).all()

@@ -22,7 +22,7 @@ from rebalance.steps.classes.predict import PREFIXES
 from rebalance.steps.context import Context
 from rebalance.steps.features import weights
 from rebalance.steps.memory import MIDDLE, Need, within
-from rebalance.steps.predict import LABEL_KEY, PROBABILITY, SCALE_KEY
+from rebalance.steps.predict import LABEL_KEY, PROBABILITY
 from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Table
 
@@ -82,15 +82,12 @@ def class_columns_of(
         if any(name in table.names or "=" not in name for name in [*asked, *parts]):
             return None
         return ClassColumns(named_columns(parts, table), None)
-    written = table.metadata.get(LABEL_KEY.encode())
-    scales = json.loads(table.metadata.get(SCALE_KEY.encode(), b"{}"))
-    if written is not None:
-        document = json.loads(written)
-        if document.get("column") == label and "classes" in document:
-            for scale in ("population", "balanced"):
-                named = {value: f"{PREFIXES[scale]}{value}" for value in document["classes"]}
-                if all(column in table.names for column in named.values()):
-                    return ClassColumns(named, scales.get(next(iter(named.values())), scale))
+    written = _written(table, LABEL_KEY)
+    if written.get("column") == label and "classes" in written:
+        for scale in ("population", "balanced"):
+            named = {value: f"{PREFIXES[scale]}{value}" for value in written["classes"]}
+            if all(column in table.names for column in named.values()):
+                return ClassColumns(named, scale)
     for scale in ("population", "balanced"):
         start = PREFIXES[scale]
         found = [name[len(start) :] for name in table.names if name.startswith(start)]
@@ -98,6 +95,15 @@ def class_columns_of(
         if len(found) > 1:
             return ClassColumns({value: f"{start}{value}" for value in found}, scale)
     return None
+
+
+def _written(table: Table, key: str) -> dict[str, Any]:
+    """A document in the file's metadata; none where it is not there, or cannot be read."""
+    try:
+        found = json.loads(table.metadata.get(key.encode(), b"{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def class_evaluate(

@@ -117,10 +117,7 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
     ------
     UsageError, DataError, FitError : see the parts it is made of.
     """
-    context.note(
-        f"'{draw.label.column}' has {len(draw.label)} classes: "
-        f"{listed(draw.label.values, draw.counts)}; for one against the others give --positive"
-    )
+    tell_classes(draw.label, draw.counts, context)
     learner = get_class_learner(task.model)
     draw = draw.thinned(MOST * task.size, task.settings.seed)
     rows = _training_rows(draw, task)
@@ -164,6 +161,14 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
             }
             for value, count, drawn in known
         },
+    )
+
+
+def tell_classes(label: Classes, counts: Sequence[int], context: Context) -> None:
+    """Say that the label has many classes, and how else it can be taken."""
+    context.note(
+        f"'{label.column}' has {len(label)} classes: {listed(label.values, counts)}; for one "
+        "against the others give --positive"
     )
 
 

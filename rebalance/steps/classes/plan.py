@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from rebalance.core.classes import Classes
 from rebalance.core.labels import LabelCounter
-from rebalance.steps.classes.ready import NEED, class_ready
+from rebalance.steps.classes.ready import class_ready
 from rebalance.steps.context import Context
 from rebalance.steps.plan import Plan, plan_table, stored_bytes
 
@@ -42,7 +42,7 @@ def plan_class_sample(asked: Asked, context: Context) -> Plan:
     UsageError, DataError, ArtifactError : whatever it would find before it reads the table.
     """
     found = class_ready(asked, context)
-    plan = plan_table(found.table, NEED, context)
+    plan = plan_table(found.table, found.need, context)
     if found.pilot is not None:
         label, seen = (
             found.pilot.label,

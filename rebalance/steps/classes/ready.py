@@ -26,7 +26,7 @@ from rebalance.storage.reading import Expected
 from rebalance.storage.tables import Table
 
 # Retained rows, and the bins of some classes' scores.
-NEED = Need(LIGHT + HELD_BYTES + (48 << 20), outputs=1)
+_BINS = 4 << 20  # the bins of one class's scores, and those that wait to be counted
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class ClassReady:
     pilot: ClassPilot | None
     known: ClassKnown
     design_output: str | None
+    need: Need
 
 
 def is_of_classes(asked: Asked) -> bool:
@@ -59,6 +60,8 @@ def class_ready(
     pilot = _read_pilot(asked)
     terms = _terms(asked, pilot, looked_at[1] if looked_at is not None else None)
     scoring = None if terms.uniform else pilot
+    bins = 0 if scoring is None else _BINS * len(scoring.label)
+    need = Need(LIGHT + HELD_BYTES + bins, outputs=1)
     if looked_at is not None:
         table = looked_at[0]
     else:
@@ -66,7 +69,7 @@ def class_ready(
         if pilot is not None:
             kinds = scoring.kinds if scoring is not None else {}
             expected = expected_types(pilot.columns, pilot.label.column, kinds, asked, context)
-        table = within(open_table(asked.inputs, context.reading, expected), context, NEED)
+        table = within(open_table(asked.inputs, context.reading, expected), context, need)
         table.refuse_own_columns()
     label = pilot.label if pilot is not None else None
     column = asked.label if label is None else label.column
@@ -81,7 +84,7 @@ def class_ready(
     if label is not None and terms.budget.rates is not None:
         label.require(terms.budget.rates, "--rate")
     known = ClassKnown(column, label, scoring, terms, asked.seed, asked.key)
-    return ClassReady(table, pilot, known, design_output)
+    return ClassReady(table, pilot, known, design_output, need)
 
 
 def _refuse_two_class_options(asked: Asked) -> None:

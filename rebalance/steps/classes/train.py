@@ -11,6 +11,7 @@ import numpy as np
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.model import Balance, ClassModel
+from rebalance.steps.classes.pilot import tell_classes
 from rebalance.steps.classes.train_rows import (
     ClassStart,
     balance_shares,
@@ -67,6 +68,8 @@ def class_train(
     )
     kinds = with_pilots_kinds(kinds, drawn.scoring if drawn is not None else None, table)
     loaded = class_load(table, drawn, task, kinds, context)
+    if drawn is None:
+        tell_classes(loaded.label, loaded.counts, context)
     present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
     tell_absent(table, loaded, present, context)
     codes = np.searchsorted(present, loaded.codes)

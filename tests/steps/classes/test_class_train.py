@@ -15,10 +15,12 @@ from rebalance.core.softmax import fit_softmax
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.learners.base import Settings
 from rebalance.learners.multinomial import MultinomialModel
-from rebalance.steps.class_artifacts import read_if_class_model
-from rebalance.steps.class_train import Balancing, ClassTrainResult
+from rebalance.steps.classes.artifacts.model import read_if_class_model
+from rebalance.steps.classes.balancing import Balancing
+from rebalance.steps.classes.train import ClassTrainResult
 from rebalance.steps.context import Context
-from rebalance.steps.sample import Asked, sample
+from rebalance.steps.ready import Asked
+from rebalance.steps.sample import sample
 from rebalance.steps.train import train
 from rebalance.storage.inputs import open_table
 from tests.classes import VALUES, population
