@@ -62,7 +62,7 @@ def unseal(
         newer = document["kind"] == "design" and document["format"] > FORMAT
         design = None if newer else read_design(document)
         packed = None if newer else document["pilot"]
-        digest = document.pop("digest")
+        digest = None if newer else document.pop("digest")
         content = base64.b64decode(packed, validate=True) if packed else None
     except (ValueError, KeyError, TypeError) as exc:
         raise ArtifactError("the design is damaged", where=where, remedy=again) from exc

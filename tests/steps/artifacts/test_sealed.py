@@ -78,3 +78,8 @@ def test_another_pilot_is_refused() -> None:
     text = seal({"rate": 0.1, "pilot_digest": "another"}, PILOT, 1)
     with pytest.raises(ArtifactError, match="not the one it was made with"):
         opened(text)
+
+
+def test_a_newer_format_may_be_sealed_in_another_way() -> None:
+    with pytest.raises(ArtifactError, match="of format 99"):
+        opened('{"kind": "design", "format": 99}')
