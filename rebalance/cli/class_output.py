@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rebalance.steps.classes.evaluate import ClassEvaluation
     from rebalance.steps.classes.pilot import ClassPilotResult
     from rebalance.steps.classes.predict import ClassPredictResult
+    from rebalance.steps.classes.run import ClassRunResult
     from rebalance.steps.classes.sample import ClassSampleResult
     from rebalance.steps.classes.train import ClassTrainResult
 
@@ -105,6 +106,18 @@ def show_correct(console: Console, found: ClassCorrectResult) -> None:
     table = _table("", ["class", "mean before", "mean after"], rows)
     shown = {"rows": f"{found.rows:,}"}
     console.show("correct", found.document(), facts(f"corrected: {found.output}", shown), table)
+
+
+def show_run(console: Console, found: ClassRunResult, output: str) -> None:
+    """Metrics, how many rows were trained on, and the files."""
+    kept, rows = found.train.rows, found.sample.rows
+    shown = {
+        "trained on": f"{kept:,} of {rows:,} rows ({kept / rows:.2%})",
+        "artifacts": ", ".join(sorted(found.files)),
+    }
+    summary = facts(f"{found.train.model} in {output}", shown)
+    tables = class_metric_tables(found.evaluation)
+    console.show("run", found.document(), *tables, summary, data=True)
 
 
 def class_metric_tables(found: ClassEvaluation) -> list[RenderableType]:

@@ -156,17 +156,7 @@ def recalibrate(default: str) -> Callable[[F], F]:
 
 def budget(command: F) -> F:
     """The ways to say how many rows to keep; of many classes, a rate for each."""
-    many = "of many classes a=0.1,b=0.02, the others whole."
-    return _budget(Rate(), f"Share of the negatives kept; {many}")(command)
-
-
-def two_class_budget(command: F) -> F:
-    """The ways to say how many rows of two classes to keep."""
-    return _budget(Number(0, 1, min_open=True), "Share of the negatives kept.")(command)
-
-
-def _budget(rate_type: Any, rate_help: str) -> Callable[[F], F]:
-    decorators = (
+    for decorate in (
         click.option(
             "--efficiency",
             type=Number(0, 1, min_open=True),
@@ -184,18 +174,13 @@ def _budget(rate_type: Any, rate_help: str) -> Callable[[F], F]:
         ),
         click.option(
             "--rate",
-            type=rate_type,
+            type=Rate(),
             metavar="R",
-            help=rate_help,
+            help="Share of the negatives kept; of many classes a=0.1,b=0.02, the others whole.",
         ),
-    )
-
-    def decorated(command: F) -> F:
-        for decorate in decorators:
-            command = decorate(command)
-        return command
-
-    return decorated
+    ):
+        command = decorate(command)
+    return command
 
 
 def one_budget(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import options
+from rebalance.cli.class_options import budgets
 from rebalance.cli.evaluate import metric_tables
 from rebalance.cli.output import Console, facts
 
@@ -19,7 +20,7 @@ from rebalance.cli.output import Console, facts
     metavar="DIRECTORY",
     help="Where the artifacts go; made if new.",
 )
-@options.two_class_budget
+@options.budget
 @click.option(
     "--test",
     type=options.Number(0, 1, min_open=True, max_open=True),
@@ -54,7 +55,7 @@ def run(
     inputs: tuple[str, ...],
     label: str,
     output: str,
-    rate: float | None,
+    rate: float | dict[str, float] | None,
     ratio: float | None,
     rows: int | None,
     efficiency: float | None,
@@ -86,10 +87,15 @@ def run(
 
     Calibration is measured on the training table, as train --calibrate-on does: rows of the sample
     are predicted by models that did not see them, which takes five more fits to the sample.
+
+    A label of three or more values is taken with all its classes, unless one is named with
+    --positive: give --rows, or --rate a=0.1,b=0.02. There is no curves.png then, and calibration is
+    not measured.
     """
     given = [value for value in (rate, ratio, rows, efficiency) if value is not None]
-    asked = options.one_budget(rate, ratio, rows, efficiency) if given else None
+    asked, class_rates = budgets(rate, ratio, rows, efficiency) if given else (None, None)
     from rebalance.learners.base import Settings
+    from rebalance.steps.run import RunResult
     from rebalance.steps.run import run as step
 
     result = step(
@@ -118,8 +124,14 @@ def run(
         ),
         recalibrate=recalibrate,
         clobber=not no_clobber,
+        class_rates=class_rates,
         context=console,
     )
+    if not isinstance(result, RunResult):
+        from rebalance.cli.class_output import show_run
+
+        show_run(console, result, output)
+        return
     kept = result.train.rows
     shown = {
         "trained on": f"{kept:,} of {result.sample.rows:,} rows ({kept / result.sample.rows:.2%}), "

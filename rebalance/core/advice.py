@@ -51,10 +51,10 @@ def _before(situation: Situation) -> list[Advice]:
     advice = [Advice(reason) for reason in found]
     if situation.classes > 2 and not situation.positive_was_named:
         reason = (
-            f"The label has {situation.classes} classes. 'pilot' without --positive makes one of "
-            "all of them, and 'sample' takes a --rate for each, or --rows for as many of each; or "
-            "name the one you look for, and all others count as negative (below it is the rarest, "
-            f"'{situation.positive}')."
+            f"The label has {situation.classes} classes: name the one you look for, and all the "
+            f"others count as negative (below it is the rarest, '{situation.positive}'). Or take "
+            "them all: 'pilot' without --positive, 'sample' with --rows or a rate for each, then "
+            "'train', 'predict' and 'evaluate'."
         )
         advice.append(Advice(reason, situation.look_again()))
     return advice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -19,3 +20,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The same document with other texts in place of some.
+
+    >>> renamed({"output": ["/tmp/run/model.rbl", 3]}, {"/tmp/run/model.rbl": "model.rbl"})
+    {'output': ['model.rbl', 3]}
+    """
+    if isinstance(value, dict):
+        return {key: renamed(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [renamed(inner, names) for inner in value]
+    return names.get(value, value) if isinstance(value, str) else value

@@ -10,12 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rebalance import __version__
+from rebalance.core.class_design import TWO_WAYS
 from rebalance.core.design import Budget
-from rebalance.core.documents import plain
-from rebalance.core.labels import LabelCounter, choose_label
+from rebalance.core.documents import plain, renamed
+from rebalance.core.labels import LabelCounter, ManyClassesError, choose_label
 from rebalance.errors import UsageError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Settings
+from rebalance.steps.classes.run import ClassRunAsked, ClassRunResult, class_run
 from rebalance.steps.context import Context
 from rebalance.steps.evaluate import Evaluation, evaluate
 from rebalance.steps.pilot import pilot
@@ -77,8 +79,9 @@ def run(
     settings: Settings,
     recalibrate: str = AUTO,
     clobber: bool = True,
+    class_rates: Mapping[str, float] | None = None,
     context: Context,
-) -> RunResult:
+) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
 
     Calibration is measured on the training table, and corrected as `recalibrate` says.
@@ -89,7 +92,29 @@ def run(
     """
     target = _directory(directory, inputs, clobber=clobber)
     get_learner(model, settings)
-    table, positives, negatives = _look(inputs, label, positive, context)
+    table = open_table(inputs, context.reading)
+    try:
+        positives, negatives = _look(table, label, positive, context)
+    except ManyClassesError as exc:
+        if class_rates is None and (budget is None or budget.rows is None):
+            remedy = f"{TWO_WAYS}; or one class against all others with --positive VALUE"
+            raise UsageError(exc.what, where=exc.where, remedy=remedy) from exc
+        if recalibrate not in (AUTO, "none"):
+            raise UsageError(
+                f"--recalibrate {recalibrate} is for two classes, and the label has many",
+                remedy="leave it out, or name one class with --positive",
+            ) from exc
+        files = [str(path) for path in table.paths]
+        asked = ClassRunAsked(
+            files, label, budget, class_rates, test, time, key, method, pilot_model, model, drop,
+            sample_weight, settings,
+        )  # fmt: skip
+        return class_run(target, asked, context)
+    if class_rates is not None:
+        raise UsageError(
+            f"rates of classes are given, and '{label}' has a positive value",
+            remedy="give one --rate, the share of the negatives",
+        )
     kept = budget or _default_budget(positives, negatives, context)
     if key is None and time is None and kept.efficiency is None:
         kept.negatives(positives - round(test * positives), negatives - round(test * negatives))
@@ -213,7 +238,7 @@ def _steps(
     }
     report: dict[str, Any] = {"report_format": REPORT_FORMAT, "made_with": __version__}
     report |= {name: result.document() for name, result in steps.items()}
-    report = _relative(plain(report), {path: FILES[name] for name, path in paths.items()})
+    report = renamed(plain(report), {path: FILES[name] for name, path in paths.items()})
     return RunResult(sampled, trained, evaluated, report)
 
 
@@ -237,11 +262,8 @@ def _directory(directory: str, inputs: Sequence[str], *, clobber: bool) -> Path:
     return target
 
 
-def _look(
-    inputs: Sequence[str], label: str, positive: str | None, context: Context
-) -> tuple[Table, int, int]:
+def _look(table: Table, label: str, positive: str | None, context: Context) -> tuple[int, int]:
     """Look at the label of every row before anything is written: positives and negatives."""
-    table = open_table(inputs, context.reading)
     table.refuse_own_columns()
     table.require(label, "--label")
     counter = LabelCounter(label)
@@ -251,7 +273,7 @@ def _look(
     with located(table.place):
         chosen = choose_label(label, counter.counts, positive)
     positives = counter.counts[chosen.positive]
-    return table, positives, table.num_rows - positives
+    return positives, table.num_rows - positives
 
 
 def _default_budget(positives: int, negatives: int, context: Context) -> Budget:
@@ -263,12 +285,3 @@ def _default_budget(positives: int, negatives: int, context: Context) -> Budget:
         return Budget(rate=1.0)
     context.note(f"no budget was given: --ratio {DEFAULT_RATIO:g} it is")
     return Budget(ratio=DEFAULT_RATIO)
-
-
-def _relative(value: Any, names: Mapping[str, str]) -> Any:
-    """The same document with the directory taken off the paths: the report may be moved."""
-    if isinstance(value, dict):
-        return {key: _relative(inner, names) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_relative(inner, names) for inner in value]
-    return names.get(value, value) if isinstance(value, str) else value

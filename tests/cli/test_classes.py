@@ -207,6 +207,28 @@ def test_what_is_predicted_is_the_populations(
         assert each["predicted_over_observed"] == pytest.approx(1, abs=0.2)
 
 
+def test_all_of_it_in_one_command(
+    made: Made, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    out = tmp_path / "out"
+    base = ["run", made.table, "-l", "kind", "--model", "logistic", "-o", out]
+    for budget in ([], ["--rate", "0.1"]):
+        refused = rebalance([*base, *budget])
+        assert refused.exit_code == 2
+        assert "4 classes" in refused.stderr
+        assert "--rate a=0.1,b=0.02" in refused.stderr
+    document = json.loads(done([*base, "--rate", RATES, "--json"]).stdout)
+    report = json.loads((out / "report.json").read_text())
+    assert report["sample"]["classes"] == document["sample"]["classes"]
+    assert report["train"]["output"] == "model.rbl"
+    names = {"train.parquet", "test.parquet", "pilot.rbl", "sample.parquet", "model.rbl"}
+    assert {path.name for path in out.iterdir()} == names | {"predictions.parquet", "report.json"}
+    again = json.loads(
+        done(["evaluate", out / "predictions.parquet", "-l", "kind", "--json"]).stdout
+    )
+    assert again["metrics"] == document["evaluate"]["metrics"]
+
+
 def test_the_sampled_scale_and_the_metadata(made: Made, tmp_path: Path, done: Invoke) -> None:
     model, out = tmp_path / "m.rbl", tmp_path / "p.parquet"
     done(["train", made.sample, "--model", "logistic", "-o", model, "-q"])

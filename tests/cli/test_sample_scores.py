@@ -278,7 +278,7 @@ def test_the_pilots_rows_must_be_in_the_table(
     arguments = ["--pilot", guide, "--rate", 0.05, "--combine-pilot", "-o", tmp_path / "s.parquet"]
     refused = rebalance(["sample", tmp_path / "part.parquet", *arguments])
     assert refused.exit_code == 4
-    assert "another table" in refused.stderr
+    assert "another file" in refused.stderr
 
 
 def test_a_pilots_plan_is_printed_stored_and_drawn(

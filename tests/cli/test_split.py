@@ -175,7 +175,11 @@ BAD = {
         3,
         ["time is of type string"],
     ),
-    "many label values": (["-l", "id", *OUTPUTS], 3, ["more than 100 different values", "--label"]),
+    "many label values": (
+        ["-l", "id", *OUTPUTS],
+        3,
+        ["more than 1,000 different values", "--label"],
+    ),
     "positive": (["-l", "fraud", "--positive", "Yes", *OUTPUTS], 3, ["'Yes'", "--positive"]),
     "too rare": (["-l", "fraud", "--test", "0.001", *OUTPUTS], 3, ["too few for the test set"]),
     "same output": (

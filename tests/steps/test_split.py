@@ -429,7 +429,7 @@ def test_classes_too_rare(tmp_path):
         ([0] * 10, "one class only"),
         ([0, 1, None] * 10, r"label is missing .*row 2 "),
         ([[0], [1]] * 10, "which is no class"),
-        (list(range(200)), "more than 100 different values"),
+        (list(range(2000)), "more than 1,000 different values"),
     ],
 )
 @pytest.mark.parametrize("how", [{}, {"key": "row"}, {"time": "row"}])
