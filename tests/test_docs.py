@@ -16,9 +16,18 @@ from tests.reference import PATH
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 # Blocks that set the machine up, or run what another test or target runs.
 NOT_RUN = ("make ", "pip install", "git clone")
+
+
+def blocks(path: Path) -> list[str]:
+    """The shell commands of a page."""
+    return re.findall(r"```sh\n(.*?)```", path.read_text(), re.DOTALL)
+
+
+def test_every_page_of_the_guide_is_in_the_readme() -> None:
+    pages = sorted(path.name for path in (ROOT / "rebalance" / "guide").glob("*.md"))
+    assert [page for page in pages if f"rebalance/guide/{page}" not in README] == []
 
 
 def test_the_command_reference_is_what_the_commands_say() -> None:
@@ -38,12 +47,14 @@ def test_the_changelog_knows_this_version() -> None:
 
 
 @pytest.mark.slow
-def test_the_readmes_commands_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", ["README.md", "calibration.md", "classes.md"])
+def test_the_commands_of_a_page_run(tmp_path: Path, page: str) -> None:
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     programs = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    run = [block for block in BLOCKS if not block.startswith(NOT_RUN)]
-    assert len(run) >= 4
+    path = ROOT / page if page == "README.md" else ROOT / "rebalance" / "guide" / page
+    run = [block for block in blocks(path) if not block.startswith(NOT_RUN)]
+    assert run
     for block in run:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from rebalance.errors import UsageError, nearest
 from rebalance.learners.base import Learner, Settings
-from rebalance.learners.gbm import GradientBoosting
-from rebalance.learners.logistic import Logistic
-from rebalance.learners.penalties import check_penalty
 
-LEARNERS: dict[str, Learner] = {
-    learner.name: learner for learner in (Logistic(), GradientBoosting())
-}
+# Imported when asked for: to score rows by one learner the others are not needed.
+LEARNERS = {"logistic": "Logistic", "gbm": "GradientBoosting"}
 
 
 def get_learner(name: str, settings: Settings | None = None) -> Learner:
@@ -22,7 +20,7 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
     """
     if name not in LEARNERS:
         raise UsageError(f"there is no learner '{name}'", remedy=nearest(name, LEARNERS))
-    learner = LEARNERS[name]
+    learner: Learner = getattr(import_module(f"rebalance.learners.{name}"), LEARNERS[name])()
     for setting in ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves"):
         if getattr(settings, setting, None) is not None and setting not in learner.accepts:
             option = "--" + setting.replace("_", "-")
@@ -31,5 +29,7 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
                 remedy="leave it out, or choose another --model",
             )
     if settings is not None:
+        from rebalance.learners.penalties import check_penalty
+
         check_penalty(settings)
     return learner

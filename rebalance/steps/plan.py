@@ -13,7 +13,7 @@ from rebalance.core.design import LOCAL
 from rebalance.core.labels import LabelCounter, choose_label
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, MB, Need, estimate, open_within, row_bytes
-from rebalance.steps.ready import NEED, Asked, ready
+from rebalance.steps.ready import NEED, Asked, is_of_classes, ready
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.tables import Table, located
 from rebalance.storage.writers import output_format
@@ -76,7 +76,6 @@ def plan_sample(asked: Asked, context: Context) -> Plan:
     UsageError, DataError, ArtifactError : whatever `sample` would find before it reads the table.
     """
     from rebalance.steps.classes.plan import plan_class_sample
-    from rebalance.steps.classes.ready import is_of_classes
 
     if is_of_classes(asked):
         return plan_class_sample(asked, context)

@@ -18,6 +18,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.information import curve, rate_for
 from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known
+from rebalance.storage.artifacts import read_artifact
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.held import HELD_BYTES
 from rebalance.storage.inputs import open_table
@@ -65,6 +66,18 @@ class Ready:
     known: Known
     planned_efficiency: float | None
     design_output: str | None
+
+
+def is_of_classes(asked: Asked) -> bool:
+    """Whether a sample of many classes is asked for, as far as the table need not be read.
+
+    Raises
+    ------
+    ArtifactError : see `storage.artifacts.read_artifact`.
+    """
+    if asked.class_rates is not None:
+        return True
+    return asked.pilot is not None and "classes" in read_artifact(asked.pilot, "pilot")[0]["label"]
 
 
 def check_sample_outputs(asked: Asked) -> str | None:

@@ -21,7 +21,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises, weights
 from rebalance.steps.information import features
 from rebalance.steps.keys import check_keys
-from rebalance.steps.ready import Asked, Ready, ready
+from rebalance.steps.ready import Asked, Ready, is_of_classes, ready
 from rebalance.steps.selection import Known, Population, Selection
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table, located
@@ -73,16 +73,17 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
     DataError : the table is damaged or does not fit the pilot.
     ArtifactError : the pilot is damaged, or was made for another label.
     """
-    from rebalance.steps.classes.ready import is_of_classes
-    from rebalance.steps.classes.sample import class_sample
-
     if is_of_classes(asked):
+        from rebalance.steps.classes.sample import class_sample
+
         return class_sample(asked, context)
     found = ready(asked, context)
     known, output, probabilities = found.known, asked.output, asked.probabilities
     with Selection(found.table, known, context, keep_ranks=probabilities is not None) as selection:
         selection.look()
         if known.positive is None and len(selection.population.counts) > 2:
+            from rebalance.steps.classes.sample import class_sample
+
             values = len(selection.population.counts)
             return class_sample(asked, context, (found.table, values))
         design = _design(selection.population, known, found.pilot, found.table, context)

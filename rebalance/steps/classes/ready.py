@@ -40,13 +40,6 @@ class ClassReady:
     need: Need
 
 
-def is_of_classes(asked: Asked) -> bool:
-    """Whether a sample of many classes is asked for, as far as the table need not be read."""
-    if asked.class_rates is not None:
-        return True
-    return asked.pilot is not None and read_if_class_pilot(asked.pilot) is not None
-
-
 def class_ready(
     asked: Asked, context: Context, looked_at: tuple[Table, int] | None = None
 ) -> ClassReady:
