@@ -38,9 +38,7 @@ from rebalance.cli.output import Console, facts
 @click.option(
     "--pilot-model",
     type=click.Choice(["logistic", "gbm"]),
-    default="logistic",
-    show_default=True,
-    help="What the pilot is.",
+    help="What the pilot is.  [default: what --model is]",
 )
 @options.learner
 @options.recalibrate("auto")
@@ -62,7 +60,7 @@ def run(
     test: float,
     time: str | None,
     method: str | None,
-    pilot_model: str,
+    pilot_model: str | None,
     model: str,
     l1: float | None,
     l2: float | None,

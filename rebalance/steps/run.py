@@ -71,7 +71,7 @@ def run(
     time: str | None = None,
     key: str | None = None,
     method: str | None = None,
-    pilot_model: str = "logistic",
+    pilot_model: str | None = None,
     model: str = "gbm",
     positive: str | None = None,
     drop: Sequence[str] = (),
@@ -84,7 +84,8 @@ def run(
 ) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
 
-    Calibration is measured on the training table, and corrected as `recalibrate` says.
+    The pilot is of the same kind as the model, unless said otherwise. Calibration is measured on
+    the training table, and corrected as `recalibrate` says.
 
     Raises
     ------
@@ -106,8 +107,8 @@ def run(
             ) from exc
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
-            files, label, budget, class_rates, test, time, key, method, pilot_model, model, drop,
-            sample_weight, settings,
+            files, label, budget, class_rates, test, time, key, method, pilot_model or model, model,
+            drop, sample_weight, settings,
         )  # fmt: skip
         return class_run(target, asked, context)
     if class_rates is not None:
@@ -130,7 +131,7 @@ def run(
             time=time,
             key=key,
             method=method,
-            pilot_model=pilot_model,
+            pilot_model=pilot_model or model,
             model=model,
             positive=positive,
             drop=drop,
