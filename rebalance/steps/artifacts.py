@@ -179,7 +179,7 @@ class Drawn:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """The columns needed to recompute inclusion probabilities, by kind."""
-        return self._sampler.kinds
+        return self._sampler.kinds if self.design.correctable else {}
 
     @cached_property
     def _sampler(self) -> Sampler:
@@ -265,6 +265,11 @@ class Model:
     sample_weight: str | None
 
     @property
+    def correctable(self) -> bool:
+        """Whether its log odds are the population's; else they stay the sample's."""
+        return self.drawn is None or self.drawn.design.correctable
+
+    @property
     def kinds(self) -> dict[str, Kind]:
         """The columns needed for the population's probabilities, by kind."""
         needed = dict(self.fitted.kinds)
@@ -281,12 +286,12 @@ class Model:
         return found
 
     def log_odds(self, batch: Batch) -> Floats:
-        """The population's log odds at every row, shape (n,)."""
+        """The population's log odds at every row, shape (n,); the sample's if not correctable."""
         baseline = np.full(len(batch), self.constant_log_odds)
         if self.starts_from_pilot and self.drawn is not None and self.drawn.pilot is not None:
             baseline = self.drawn.pilot.log_odds(batch.features(self.drawn.pilot.kinds))
         found = self.fitted.log_odds(batch.features(self.fitted.kinds), baseline)
-        if self.scale == "sample" and self.drawn is not None:
+        if self.scale == "sample" and self.drawn is not None and self.correctable:
             return to_population(found, self.drawn.offset(batch))
         return found
 

@@ -68,6 +68,11 @@ def predict(
             where=f"file '{model}'",
             remedy="leave --sampled out",
         )
+    if not read.correctable and read.drawn is not None:
+        context.note(
+            f"the model was trained on a sample made by {read.drawn.design.method}, which nothing "
+            f"undoes: '{SAMPLED}' is on the sample's scale"
+        )
     table = open_within(inputs, context, Need(HEAVY if read.learner == "gbm" else LIGHT, outputs=1))
     kept = _kept(table, keep)
     kinds = read.kinds
@@ -94,7 +99,9 @@ def prediction_metadata(model: Model) -> dict[str, str]:
     """What a later step must know: the label's positive value, and that this is corrected."""
     return {
         LABEL_KEY: json.dumps(model.label.to_document()),
-        SCALE_KEY: json.dumps({PROBABILITY: "population"}),
+        SCALE_KEY: json.dumps(
+            {PROBABILITY: "population"} if model.correctable else {SAMPLED: "sample"}
+        ),
     }
 
 
@@ -117,8 +124,8 @@ def _scored(model: Model, sampled: bool, batch: Batch) -> _Scored:
         found = model.log_odds(batch)
         surprises = model.surprises(batch)
         prob = probability(found)
-        extra = {PROBABILITY: to_arrow(prob)}
-        if sampled and model.drawn is not None:
+        extra = {PROBABILITY if model.correctable else SAMPLED: to_arrow(prob)}
+        if sampled and model.drawn is not None and model.correctable:
             shifted = to_sample(found, model.drawn.offset(batch))
             extra[SAMPLED] = to_arrow(probability(shifted))
     return _Scored(batch, extra, surprises, float(prob.sum()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.design import Design
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label, LabelCounter, canonical, choose_label, is_positive
@@ -32,6 +33,7 @@ from rebalance.steps.features import (
     weights,
     whole,
 )
+from rebalance.steps.kin import has_kin, kin_draws
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
@@ -137,10 +139,17 @@ def train(
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
+    if found is not None and _unknown(found):
+        context.note(
+            f"{found.design.method} has no known inclusion probabilities: the model's are the "
+            "sample's, and need a calibration on rows of the natural distribution"
+        )
     kinds = _features(table, task, context)
     loaded = _load(table, task, kinds, context)
     start = _start(loaded, task, learner.starts_from_baseline, context)
     rows = _training_rows(loaded, task, kinds, start, settings.seed)
+    if found is not None and has_kin(table, found.design):
+        rows = replace(rows, draws=kin_draws(table, settings.seed))
     with located(table.place):
         fitted = learner.fit(rows, settings)
     tell_left_out(fitted.left_out, context)
@@ -149,7 +158,7 @@ def train(
         learner=model,
         fitted=fitted,
         correction=task.correction,
-        scale="sample" if task.correction == "posthoc" else "population",
+        scale="sample" if task.correction == "posthoc" or _unknown(found) else "population",
         starts_from_pilot=start.from_pilot,
         constant_log_odds=start.log_odds,
         drawn=task.drawn,
@@ -211,7 +220,7 @@ def _natural(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
 
 def _sampled(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
     """The table is a sample, and its design knows the label and what is no feature."""
-    lost = [name for name in _SAMPLE_COLUMNS if name not in table.names]
+    lost = [name for name in _own_columns(drawn) if name not in table.names]
     if drawn is None or lost:
         what = f"has no column '{lost[0]}'" if drawn is not None else "has no design"
         raise ArtifactError(
@@ -237,12 +246,34 @@ def _sampled(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
     return _Task(
         label=known.column,
         positive=known.positive,
-        correction=asked.correction or "offset",
+        correction=_correction(design, asked.correction),
         drop=tuple(dict.fromkeys([*dropped, *asked.drop])),
         key=asked.key,
         sample_weight=asked.sample_weight or design.sample_weight,
         drawn=drawn,
     )
+
+
+def _unknown(drawn: Drawn | None) -> bool:
+    """Whether the rows were sampled by a method without known probabilities."""
+    return drawn is not None and not drawn.design.correctable
+
+
+def _own_columns(drawn: Drawn | None) -> tuple[str, ...]:
+    """The sample's columns that a correction needs."""
+    return () if _unknown(drawn) else _SAMPLE_COLUMNS
+
+
+def _correction(design: Design, asked: str | None) -> str:
+    """The correction asked for; "none" of a sample that nothing undoes.
+
+    Raises
+    ------
+    ArtifactError : one is asked for, and there is none.
+    """
+    if asked is not None:
+        design.require_known()
+    return asked or ("offset" if design.correctable else "none")
 
 
 def _features(table: Table, task: _Task, context: Context) -> dict[str, Kind]:
@@ -269,7 +300,7 @@ def _load(table: Table, task: _Task, kinds: Mapping[str, Kind], context: Context
     if task.drawn is not None and task.drawn.pilot is not None:
         needed |= task.drawn.pilot.kinds
     if task.drawn is not None:
-        needed |= dict.fromkeys(_SAMPLE_COLUMNS, "number")
+        needed |= dict.fromkeys(_own_columns(task.drawn), "number")
     weighted = task.sample_weight
     counter = LabelCounter(task.label)
     parts: list[pa.RecordBatch] = []
@@ -296,7 +327,7 @@ def _load(table: Table, task: _Task, kinds: Mapping[str, Kind], context: Context
             check_total(own_weight, y_true, weighted)
             own_weight = own_weight / own_weight.mean()  # their scale must not change a fit
     loaded = _Loaded(pa.Table.from_batches(parts), chosen, y_true, own_weight)
-    if task.drawn is not None:
+    if task.drawn is not None and task.drawn.design.correctable:
         _check_design(table, task.drawn, loaded)
     return loaded
 
@@ -336,7 +367,7 @@ def _start(loaded: _Loaded, task: _Task, from_baseline: bool, context: Context) 
     """
     drawn, y_true = task.drawn, loaded.y_true
     weight = np.ones(len(y_true)) if loaded.sample_weight is None else loaded.sample_weight
-    if drawn is None or task.correction == "posthoc":
+    if drawn is None or task.correction in ("posthoc", "none"):
         return _Start(float(np.log(weight[y_true].sum() / weight[~y_true].sum())), False)
     expanded = loaded.table.column("rb_weight").to_numpy()
     means = [np.average(weight[rows], weights=expanded[rows]) for rows in (y_true, ~y_true)]

@@ -1,0 +1,319 @@
+"""table, thinned or whole -> matrix in memory -> kept rows and made rows"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.arrays import to_arrow
+from rebalance.core.design import UNIFORM, UNKNOWN, Budget, Design
+from rebalance.core.labels import is_positive
+from rebalance.core.matrix import MEDIAN, Matrix, encode
+from rebalance.errors import DataError, UsageError
+from rebalance.samplers.chains import Chain, positives_wanted, share_budget
+from rebalance.samplers.imbalanced import Method
+from rebalance.samplers.resampling import Order, Resampled
+from rebalance.steps.artifacts import DESIGN_KEY, Drawn
+from rebalance.steps.context import Context
+from rebalance.steps.effort import Limits, check_effort
+from rebalance.steps.ready import Asked, Ready, ready
+from rebalance.steps.rows import Rows, choose_kinds, made_batch, require_memory
+from rebalance.steps.sample import choose_design
+from rebalance.steps.selection import Selection
+from rebalance.storage.atomic import write_bytes
+from rebalance.storage.tables import Batch
+from rebalance.storage.writers import output_format, table_writer
+
+DEFAULT_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Classic:
+    """What the user wants of one of imbalanced-learn's methods, after a thinning or alone.
+
+    settings : NAME=VALUE each. impute : `MEDIAN`, or None where missing values are refused.
+    drop : columns that are no features. seconds : the most that it may take.
+    """
+
+    asked: Asked
+    chain: Chain
+    settings: Sequence[str] = ()
+    impute: str | None = None
+    drop: tuple[str, ...] = ()
+    seconds: float = DEFAULT_SECONDS
+
+
+@dataclass(frozen=True)
+class ResampleResult:
+    """What was kept and made of a table, and how it was done."""
+
+    output: str
+    method: str
+    rows: int
+    positives: int
+    negatives: int
+    kept_positives: int
+    kept_negatives: int
+    made_positives: int
+    made_negatives: int
+    ratio: float | None
+    correctable: bool
+    stages: Sequence[Mapping[str, Any]]
+    imputed: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return asdict(self)
+
+
+def resample(wanted: Classic, context: Context) -> ResampleResult:
+    """Keep rows, bit for bit and in input order, and write made ones after them.
+
+    `rb_row` is int64, null in made rows; with methods that make rows, `rb_synthetic` is bool and
+    `rb_parents` a list of int64, the `rb_row` of the rows that a made one was made of (text in
+    CSV). Made rows have null in columns that are no features.
+
+    Raises
+    ------
+    UsageError : an impossible budget or setting, or more time or memory than is allowed.
+    DataError : missing values, or features of a kind that the method does not take.
+    FitError : the method found nothing to work on.
+    """
+    method = wanted.chain.then
+    if method is None:
+        raise ValueError("a chain without a method of imbalanced-learn's")
+    settings = method.settings(wanted.settings)
+    thin, budget = share_budget(wanted.chain, wanted.asked.budget)
+    _check_options(wanted)
+    found = ready(
+        replace(
+            wanted.asked,
+            method=wanted.chain.thinning or UNIFORM,
+            budget=thin or Budget(rate=1.0),
+            key=wanted.asked.key if thin else None,
+        ),
+        context,
+    )
+    kinds, no_features = choose_kinds(found, method, wanted.drop, wanted.asked.key, context)
+    if thin is None:
+        known = found.table.rows_if_known
+        require_memory(found.table, known or found.table.rows_guessed(), method, context)
+    design, rows = _thinned(found, kinds, context)
+    require_memory(found.table, len(rows), method, context)
+    columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
+    with rows.located():
+        matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
+    _tell_filled(matrix, context)
+    order = Order(method, settings, _wanted(method, budget, rows.y_true), wanted.asked.seed)
+    order.check(matrix, rows.y_true)
+    check_effort(order, matrix, rows.y_true, Limits(wanted.seconds, context.memory_limit), context)
+    done = order.carry_out(matrix, rows.y_true, context.note)
+    unmade = tuple(no_features) if method.makes else ()
+    if unmade:
+        context.note(
+            f"{', '.join(map(repr, unmade))}: null in made rows, and so no feature in training"
+        )
+    work = _Work(found, rows, matrix, order, done, design if thin else None, unmade)
+    final = work.design(design, wanted.asked.key)
+    _write(work, final, wanted.asked.output)
+    if found.design_output is not None:
+        write_bytes(found.design_output, Drawn(final, None).to_json().encode())
+    elif wanted.asked.output == "-":
+        context.note("the design was not written: give --design FILE to train on this sample")
+    kept_positives, kept_negatives, made_positives, made_negatives = work.counts
+    left = kept_positives + made_positives
+    return ResampleResult(
+        output=wanted.asked.output,
+        method=final.method,
+        rows=design.positives + design.negatives,
+        positives=design.positives,
+        negatives=design.negatives,
+        kept_positives=kept_positives,
+        kept_negatives=kept_negatives,
+        made_positives=made_positives,
+        made_negatives=made_negatives,
+        ratio=(kept_negatives + made_negatives) / left if left else None,
+        correctable=False,
+        stages=final.stages,
+        imputed=work.imputed,
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What was done to which rows.
+
+    thinned : the design of the thinning, if there was one. unmade : columns without made values.
+    """
+
+    found: Ready
+    rows: Rows
+    matrix: Matrix
+    order: Order
+    done: Resampled
+    thinned: Design | None
+    unmade: tuple[str, ...]
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Positives and negatives kept, positives and negatives made."""
+        done = self.done
+        kept, made = int(self.rows.y_true[done.kept].sum()), int(done.made_positive.sum())
+        return kept, len(done.kept) - kept, made, len(done.made) - made
+
+    @property
+    def imputed(self) -> dict[str, Any]:
+        """Of each column with missing values, how many, and what stood for them."""
+        return {
+            each.name: {"rows": each.filled, "with": each.filled_with}
+            for each in self.matrix.places
+            if each.filled
+        }
+
+    def design(self, drawn: Design, key: str | None) -> Design:
+        """The sample's: what it was made by, and that nothing undoes it."""
+        order = self.order
+        stage: dict[str, Any] = {
+            "method": order.method.name,
+            "settings": dict(order.settings),
+            "wanted": order.wanted,
+            "features": [place.name for place in self.matrix.places],
+            "imputed": self.imputed,
+        }
+        before = (self.thinned,) if self.thinned else ()
+        key = key or drawn.key
+        _, kept, _, made = self.counts
+        return replace(
+            drawn,
+            method=",".join([*(design.method for design in before), order.method.name]),
+            score=UNKNOWN,
+            rate=(kept + made) / drawn.negatives,
+            c=1.0,
+            floor=1.0,
+            mix=0.0,
+            drop=tuple(
+                dict.fromkeys([*drawn.drop, *(name for name in self.unmade if name != key)])
+            ),
+            key=key,
+            sample_weight=None if drawn.sample_weight in self.unmade else drawn.sample_weight,
+            pilot_digest=None,
+            stages=(*(design.to_document() for design in before), stage),
+        )
+
+
+def _check_options(wanted: Classic) -> None:
+    """Refuse options that only a streaming sampler has a meaning for."""
+    asked, thinning = wanted.asked, wanted.chain.thinning
+    for name, value, needed in (
+        ("--probabilities", asked.probabilities, "known probabilities"),
+        ("--combine-pilot", asked.combine_pilot or None, "known probabilities"),
+        ("--floor", asked.floor if thinning is None else None, "a thinning"),
+        ("--mix", asked.mix if thinning is None else None, "a thinning"),
+        ("--score", asked.score if thinning is None else None, "a thinning"),
+        ("--correction", asked.correction if thinning is None else None, "a thinning"),
+    ):
+        if value is not None:
+            raise UsageError(
+                f"{name} needs {needed}, which {wanted.chain.then and wanted.chain.then.name} "
+                "does not have",
+                remedy="leave it out",
+            )
+
+
+def _thinned(found: Ready, kinds: Mapping[str, Any], context: Context) -> tuple[Design, Rows]:
+    """The rows that a thinning keeps, in memory; all of them at the rate 1."""
+    parts: list[Batch] = []
+    numbers: list[NDArray[np.int64]] = []
+    classes: list[NDArray[np.bool_]] = []
+    with Selection(found.table, found.known, context, keep_ranks=False) as selection:
+        selection.look()
+        design = choose_design(selection.population, found.known, found.pilot, found.table, context)
+        drawn = Drawn(design, found.pilot)
+        for each in selection.candidates(design):
+            y_true = is_positive(each.rows.column(design.label.column), design.label)
+            log_score = drawn.log_score_of(each.rank)
+            pi = np.where(y_true, design.pi_1(log_score), design.pi_0(log_score))
+            at = np.flatnonzero(each.draws < pi)
+            parts.append(each.rows if len(at) == len(y_true) else each.rows.take(at))
+            numbers.append(each.number[at])
+            classes.append(y_true[at])
+    rows = Rows(tuple(parts), np.concatenate(numbers), np.concatenate(classes))
+    for positive, word in ((True, "positives"), (False, "negatives")):
+        if not (rows.y_true == positive).any():
+            raise DataError(
+                f"the thinning left no {word}",
+                where=found.table.place,
+                remedy="give a larger --rate",
+            )
+    return design, rows
+
+
+def _wanted(method: Method, budget: Budget | None, y_true: NDArray[np.bool_]) -> int | None:
+    """The number of rows wanted of the class that the method changes."""
+    positives = int(y_true.sum())
+    negatives = len(y_true) - positives
+    if budget is None:
+        return None
+    if method.role == "under":
+        return max(round(budget.negatives(positives, negatives)), 1)
+    wanted = round(positives_wanted(method.name, budget.ratio or 0.0, positives, negatives))
+    return max(wanted, positives + 1)
+
+
+def _tell_filled(matrix: Matrix, context: Context) -> None:
+    """Say what was imputed, and which columns tell no rows apart."""
+    for each in matrix.places:
+        if each.filled:
+            word = "most frequent value" if each.codes else "median"
+            context.note(
+                f"'{each.name}': {each.filled:,} missing values count as the {word} "
+                f"{each.filled_with} in distances; kept rows keep them missing"
+            )
+    if matrix.constant:
+        names = ", ".join(map(repr, matrix.constant))
+        context.note(f"constant, so no distance depends on it: {names}")
+
+
+def _write(work: _Work, design: Design, output: str) -> None:
+    """Kept rows in input order, then made ones."""
+    rows, done = work.rows, work.done
+    makes = work.order.method.makes
+    as_text = output_format(output) in ("csv", "tsv")
+    with table_writer(output, work.found.table) as writer:
+        writer.describe({DESIGN_KEY.decode(): Drawn(design, None).to_json()})
+        start = 0
+        for part in rows.parts:
+            low, high = np.searchsorted(done.kept, [start, start + len(part)])
+            at = done.kept[low:high]
+            extra = {"rb_row": to_arrow(rows.numbers[at])}
+            if makes:
+                extra |= _marks(np.zeros(len(at), dtype=bool), None, as_text)
+            whole = len(at) == len(part)
+            writer.write(rows.relaxed(part if whole else part.take(at - start)), extra)
+            start += len(part)
+        if len(done.made):
+            made = made_batch(rows, work.matrix, done, design.label.column)
+            parents = None if done.parents is None else rows.numbers[done.parents]
+            extra = {"rb_row": pa.nulls(len(done.made), pa.int64())}
+            extra |= _marks(np.ones(len(done.made), dtype=bool), parents, as_text)
+            writer.write(made, extra)
+
+
+def _marks(
+    is_made: NDArray[np.bool_], parents: NDArray[np.int64] | None, as_text: bool
+) -> dict[str, pa.Array]:
+    """`rb_synthetic` and `rb_parents` of some rows."""
+    kind = pa.string() if as_text else pa.list_(pa.int64())
+    if parents is None:
+        listed = pa.nulls(len(is_made), kind)
+    elif as_text:
+        listed = pa.array([" ".join(map(str, row)) for row in parents.tolist()], kind)
+    else:
+        ends = np.arange(0, parents.size + 1, parents.shape[1], dtype=np.int32)
+        listed = pa.ListArray.from_arrays(to_arrow(ends), to_arrow(parents.ravel()))
+    return {"rb_synthetic": to_arrow(is_made), "rb_parents": listed}
