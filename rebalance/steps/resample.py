@@ -105,11 +105,11 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
         require_memory(found.table, known or found.table.rows_guessed(), method, context)
     design, rows = _thinned(found, kinds, context)
     require_memory(found.table, len(rows), method, context)
+    order = Order(method, settings, _wanted(method, budget, rows.y_true), wanted.asked.seed)
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
         matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
     _tell_filled(matrix, context)
-    order = Order(method, settings, _wanted(method, budget, rows.y_true), wanted.asked.seed)
     order.check(matrix, rows.y_true)
     check_effort(order, matrix, rows.y_true, Limits(wanted.seconds, context.memory_limit), context)
     done = order.carry_out(matrix, rows.y_true, context.note)
@@ -293,8 +293,8 @@ def _write(work: _Work, design: Design, output: str) -> None:
             extra = {"rb_row": to_arrow(rows.numbers[at])}
             if makes:
                 extra |= _marks(np.zeros(len(at), dtype=bool), None, as_text)
-            whole = len(at) == len(part)
-            writer.write(rows.relaxed(part if whole else part.take(at - start)), extra)
+            kept = part if len(at) == len(part) else part.take(at - start)
+            writer.write(rows.relaxed(kept) if makes else kept, extra)
             start += len(part)
         if len(done.made):
             made = made_batch(rows, work.matrix, done, design.label.column)
