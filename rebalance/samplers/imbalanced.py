@@ -74,6 +74,7 @@ class Method:
     makes : it makes rows. tells_parents : and says of which rows each was made.
     cost : in words; `power` is that of the number of rows, `memory_power` that of its memory.
     neighbours : parameters that count neighbours among the positives.
+    clusters : it sums distances to clusters, which depend on the threads in their last bits.
     parts : of a combination, its parts: path, and their parameters with the names they have there.
     """
 
@@ -89,6 +90,7 @@ class Method:
     makes: bool = False
     tells_parents: bool = False
     seeded: bool = False
+    clusters: bool = False
     parts: Mapping[str, tuple[tuple[str, str], tuple[str, ...]]] = field(default_factory=dict)
 
     def settings(self, given: Sequence[str]) -> dict[str, Value]:
@@ -239,6 +241,7 @@ _LIST = (
         },
         power=1,
         neighbours=(),
+        clusters=True,
     ),
     _over(
         "adasyn",
@@ -303,6 +306,7 @@ _LIST = (
         "rows x clusters, one for each row made",
         makes=True,
         seeded=True,
+        clusters=True,
     ),
     _combination(
         "smote-enn",

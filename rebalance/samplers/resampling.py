@@ -39,13 +39,14 @@ class Order:
     """A method with its settings, the number of rows wanted of a class, and a seed.
 
     wanted : positives of a sampler that makes them, negatives of one that keeps so many; None of
-    one that cleans.
+    one that cleans. threads : as many as there are cores where None; results do not depend on it.
     """
 
     method: Method
     settings: Mapping[str, Value]
     wanted: int | None
     seed: int
+    threads: int | None = None
 
     def check(self, matrix: Matrix, y_true: NDArray[np.bool_]) -> None:
         """Refuse what cannot work, before it is tried.
@@ -103,8 +104,8 @@ class Order:
         sampler = method.build(self.settings, self._strategy(), self.seed, **self._fixed(matrix))
         if method.needs == "categories":
             values = values.astype(np.int64)
-        # Sums of clusters' distances depend on the number of threads, in their last bits.
-        with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
+        threads = 1 if method.clusters else self.threads
+        with warnings.catch_warnings(record=True) as caught, threadpool_limits(threads):
             warnings.simplefilter("always")
             try:
                 found, classes = sampler.fit_resample(values, y)

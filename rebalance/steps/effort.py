@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 import tracemalloc
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,9 +18,12 @@ from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, MB
 
 PART_ROWS = 2_000
-# A trial longer than this is not followed by a larger one.
-_TRIAL_SECONDS = 5.0
+# A trial that would take longer, if time grows as it can at the worst, is not made.
+_TRIAL_SECONDS = 4.0
 _WORTH_SAYING = 1.0
+_SOON = 10.0
+# What is added to the measured growth, an exponent.
+_MARGIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -39,50 +43,81 @@ def check_effort(
 ) -> None:
     """Try a small part of the rows, and refuse what would take too long or too much.
 
-    From a part of m rows, n rows take at most (n/m)^2 times as long: what does not depend on the
-    rows, or grows slower, makes this too high, so a larger part is tried before it is refused.
+    From a part of m rows, n rows take at most (n/m)^2 times as long. Where that is long, larger
+    parts show how time really grows: searches in few dimensions are faster.
 
     Raises
     ------
     UsageError : above one of the limits; says what to do instead.
     """
-    count, power = len(y_true), order.method.power
-    part = PART_ROWS
+    count, part = len(y_true), PART_ROWS
+    trials: list[Trial] = []
     while part * 2 <= count:
         at = _part(y_true, part)
         try:
-            seconds, peak = _try(order, matrix, y_true, at, measure=limits.memory is not None)
+            trials.append(_try(order, matrix, y_true, at, measure=limits.memory is not None))
         except RebalanceError:
             return  # it may work on all rows; if not, it says so itself
-        growth = count / len(at)
-        expected = seconds * growth**power
-        memory = peak * growth**order.method.memory_power
+        expected = extrapolate(trials, count, order.method.power)
+        memory = HEAVY + trials[-1].peak * (count / len(at)) ** order.method.memory_power
         too_long = expected > limits.seconds
-        too_large = limits.memory is not None and memory + HEAVY > limits.memory
-        if not (too_long or too_large):
-            if expected >= _WORTH_SAYING:
-                context.note(
-                    f"{order.method.name} ({order.method.cost}) on {count:,} rows takes at most "
-                    f"about {_shown(expected)}, by a trial on {len(at):,}"
-                )
-            return
-        if seconds * 4**power > _TRIAL_SECONDS or part * 8 > count:
-            break
+        too_large = limits.memory is not None and memory > limits.memory
         part *= 4
-    else:
+        is_cheap = trials[-1].seconds * 4**order.method.power < _TRIAL_SECONDS
+        larger = is_cheap and part * 8 <= count
+        if (too_long or too_large or expected > _SOON) and larger:
+            continue
+        if too_long or too_large:
+            break
+        if expected >= _WORTH_SAYING:
+            context.note(
+                f"{order.method.name} ({order.method.cost}) on {count:,} rows takes at most "
+                f"about {_shown(expected)}, by a trial on {len(at):,}"
+            )
         return
-    what = f"{order.method.name} ({order.method.cost}) would take about "
+    if not trials:
+        return
     taken = [_shown(expected)] if too_long else []
     if too_large:
-        taken.append(f"{(memory + HEAVY) / MB:,.0f} MB")
+        taken.append(f"{memory / MB:,.0f} MB")
     option = "--max-time" if too_long else "--memory-limit"
     limit = f"{option} {limits.seconds:g}" if too_long else option
     raise UsageError(
-        what + " and ".join(taken) + f" on {count:,} rows, by a trial on {len(at):,}: more than "
-        f"{limit} allows",
+        f"{order.method.name} ({order.method.cost}) would take about {' and '.join(taken)} on "
+        f"{count:,} rows, by a trial on {len(at):,}: more than {limit} allows",
         remedy=f"thin first: --method nonuniform,{order.method.name} with --pilot and --rate (or "
         f"uniform,{order.method.name}), or raise {option}",
     )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What some rows took: seconds, and the highest memory in bytes, 0 if not measured."""
+
+    rows: int
+    seconds: float
+    peak: float
+
+
+def extrapolate(trials: Sequence[Trial], count: int, power: int) -> float:
+    """Seconds for so many rows, from trials on more and more of them.
+
+    One trial tells nothing of the growth: it is taken to be the greatest, `power`. Two do, with a
+    margin, as time often grows faster later on.
+
+    >>> extrapolate([Trial(1_000, 0.1, 0)], 10_000, 2)
+    10.0
+    >>> round(extrapolate([Trial(1_000, 0.1, 0), Trial(10_000, 1.0, 0)], 100_000, 2), 1)
+    15.8
+    """
+    growth = float(power)
+    if len(trials) > 1:
+        before, last = trials[-2:]
+        measured = np.log(max(last.seconds, 1e-6) / max(before.seconds, 1e-6)) / np.log(
+            last.rows / before.rows
+        )
+        growth = float(np.clip(measured + _MARGIN, 1.0, power))
+    return float(trials[-1].seconds * (count / trials[-1].rows) ** growth)
 
 
 def _part(y_true: NDArray[np.bool_], rows: int) -> NDArray[np.int64]:
@@ -102,8 +137,8 @@ def _try(
     at: NDArray[np.int64],
     *,
     measure: bool,
-) -> tuple[float, float]:
-    """Seconds and, if measured, the highest memory of a trial on some rows."""
+) -> Trial:
+    """Carry the order out on some rows, for a proportional number wanted."""
     part, classes = replace(matrix, values=matrix.values[at]), y_true[at]
     wanted = order.wanted
     if wanted is not None:
@@ -125,7 +160,7 @@ def _try(
     finally:
         if measure:
             tracemalloc.stop()
-    return seconds, float(peak)
+    return Trial(len(at), seconds, float(peak))
 
 
 def _shown(seconds: float) -> str:

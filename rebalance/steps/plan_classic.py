@@ -35,4 +35,4 @@ def plan_classic(wanted: Classic, context: Context) -> Plan:
         return plan
     wanted.chain.then.settings(wanted.settings)
     choose_kinds(found, wanted.chain.then, wanted.drop, wanted.asked.key, context)
-    return replace(plan, memory_bytes=memory_of(found.table, plan.rows))
+    return replace(plan, memory_bytes=memory_of(found.table, plan.rows, wanted.chain.then))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_arrow
 from rebalance.core.design import UNIFORM, UNKNOWN, Budget, Design
-from rebalance.core.labels import is_positive
+from rebalance.core.labels import Label, is_positive
 from rebalance.core.matrix import MEDIAN, Matrix, encode
 from rebalance.errors import DataError, UsageError
 from rebalance.samplers.chains import Chain, positives_wanted, share_budget
@@ -105,7 +105,9 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
         require_memory(found.table, known or found.table.rows_guessed(), method, context)
     design, rows = _thinned(found, kinds, context)
     require_memory(found.table, len(rows), method, context)
-    order = Order(method, settings, _wanted(method, budget, rows.y_true), wanted.asked.seed)
+    _check_label(method, design.label)
+    number = _wanted(method, budget, rows.y_true)
+    order = Order(method, settings, number, wanted.asked.seed, context.threads)
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
         matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
@@ -223,6 +225,17 @@ def _check_options(wanted: Classic) -> None:
                 "does not have",
                 remedy="leave it out",
             )
+
+
+def _check_label(method: Method, label: Label) -> None:
+    """Refuse to make negatives where several values of the label count as negative."""
+    if method.makes and method.role == "under" and len(label.negatives) > 1:
+        raise DataError(
+            f"{method.name} makes negatives, and {len(label.negatives)} values of the label count "
+            "as negative: which one a made row has is not known",
+            where=f"column '{label.column}'",
+            remedy="choose a method that keeps rows, as near-miss",
+        )
 
 
 def _thinned(found: Ready, kinds: Mapping[str, Any], context: Context) -> tuple[Design, Rows]:

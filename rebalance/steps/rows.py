@@ -25,6 +25,8 @@ from rebalance.storage.text_schema import TextSchema
 
 # Every value as it was read, as a feature, in the matrix, in the method's copy and in the output.
 _COPIES = 5.0
+# One column for each value of a category on top, though mostly zeros.
+_CODED_COPIES = 8.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def require_memory(table: Table, rows: int, method: Method, context: Context) ->
     """
     if context.memory_limit is None:
         return
-    needed = memory_of(table, rows)
+    needed = memory_of(table, rows, method)
     if needed > context.memory_limit:
         raise UsageError(
             f"{method.name} needs all rows in memory: about {needed / MB:,.0f} MB for {rows:,} "
@@ -141,9 +143,10 @@ def require_memory(table: Table, rows: int, method: Method, context: Context) ->
         )
 
 
-def memory_of(table: Table, rows: int) -> int:
+def memory_of(table: Table, rows: int, method: Method) -> int:
     """The bytes that so many rows take, with the matrix and its copies."""
-    return int(HEAVY + _COPIES * rows * (row_bytes(table) + 8 * len(table.names)))
+    copies = _COPIES if method.needs == "numbers" else _CODED_COPIES
+    return int(HEAVY + copies * rows * (row_bytes(table) + 8 * len(table.names)))
 
 
 def made_batch(rows: Rows, matrix: Matrix, done: Resampled, label: str) -> Batch:
@@ -195,6 +198,8 @@ def _typed(values: NDArray[np.float64], place: Place, kind: pa.DataType) -> pa.A
     if pa.types.is_integer(kind):
         rounded = np.clip(np.rint(values), place.low, place.high)
         whole_type = np.uint64 if pa.types.is_unsigned_integer(kind) else np.int64
+        # As float64, the greatest whole number would be one too large.
+        rounded = np.minimum(rounded, np.nextafter(float(np.iinfo(whole_type).max), 0))
         return to_arrow(rounded.astype(whole_type)).cast(kind)
     if pa.types.is_decimal(kind):
         rounded = np.clip(np.round(values, kind.scale), place.low, place.high)

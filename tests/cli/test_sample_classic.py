@@ -13,6 +13,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 
+from rebalance.samplers.imbalanced import CLASSIC
 from rebalance.steps.artifacts import read_design
 from rebalance.storage.inputs import open_table
 from tests.conftest import Invoke, simulate
@@ -149,6 +150,32 @@ def test_a_method_that_chooses_keeps_some_rows(orders: Path, tmp_path: Path, don
         "yes": 120,
         "no": 280,
     }
+
+
+@pytest.mark.parametrize("method", CLASSIC)
+def test_every_method_runs_and_changes_no_kept_row(
+    method: str, orders: Path, tmp_path: Path, done: Invoke
+) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    table = pq.read_table(orders).slice(0, 300)
+    pq.write_table(table, source)
+    dropped = {"numbers": ["id", *CATEGORIES], "categories": ["id", *NUMBERS]}
+    arguments = ["sample", source, "-l", "bad", "--method", method, "--impute", "median"]
+    for name in dropped.get(CLASSIC[method].needs, ["id"]):
+        arguments += ["--drop", name]
+    if CLASSIC[method].role != "clean":
+        arguments += ["--ratio", "4"]
+    if method == "kmeans-smote":
+        arguments += ["--set", "cluster_balance_threshold=0.05"]
+    done([*arguments, "-o", out, "-q"])
+    found = pq.read_table(out)
+    if CLASSIC[method].makes:
+        made = found.filter(found["rb_synthetic"])
+        assert len(made) > 0
+        found = found.filter(pc.invert(found["rb_synthetic"]))
+    rows = found["rb_row"]
+    assert (np.diff(rows.to_numpy()) > 0).all()
+    assert found.select(table.column_names).cast(table.schema).equals(table.take(rows))
 
 
 def test_centroids_stand_for_all_negatives(tmp_path: Path, done: Invoke) -> None:
