@@ -9,7 +9,7 @@ import click
 from rebalance.cli.output import Console, facts
 
 if TYPE_CHECKING:
-    from rebalance.steps.resample import Classic, ResampleResult
+    from rebalance.steps.classic import Classic, ResampleResult
 
 
 class WithMethods(click.Command):

@@ -189,7 +189,7 @@ def sample(
         clobber=not no_clobber,
     )
     if is_classic and chain is not None:
-        from rebalance.steps.resample import DEFAULT_SECONDS, Classic
+        from rebalance.steps.classic import DEFAULT_SECONDS, Classic
 
         wanted = Classic(asked, chain, settings, impute, drop, max_time or DEFAULT_SECONDS)
         run_classic(console, wanted, dry_run=dry_run)

@@ -22,16 +22,22 @@ PART_ROWS = 2_000
 _TRIAL_SECONDS = 4.0
 _WORTH_SAYING = 1.0
 _SOON = 10.0
+_QUICK = 0.1
+_LARGE = 256 * MB
 # What is added to the measured growth, an exponent.
 _MARGIN = 0.2
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a method may take: seconds, and bytes of memory if there is a limit."""
+    """What a method may take: seconds, and bytes of memory if there is a limit.
+
+    held : the bytes that are taken already.
+    """
 
     seconds: float
     memory: int | None
+    held: int = HEAVY
 
 
 def check_effort(
@@ -55,13 +61,13 @@ def check_effort(
     while part * 2 <= count:
         at = _part(y_true, part)
         try:
-            trials.append(_try(order, matrix, y_true, at, measure=limits.memory is not None))
+            trials.append(_try(order, matrix, y_true, at, measured=limits.memory is not None))
         except RebalanceError:
             return  # it may work on all rows; if not, it says so itself
         expected = extrapolate(trials, count, order.method.power)
-        memory = HEAVY + trials[-1].peak * (count / len(at)) ** order.method.memory_power
+        memory = memory_for(trials, count, order.method.memory_power)
         too_long = expected > limits.seconds
-        too_large = limits.memory is not None and memory > limits.memory
+        too_large = limits.memory is not None and memory + limits.held > limits.memory
         part *= 4
         is_cheap = trials[-1].seconds * 4**order.method.power < _TRIAL_SECONDS
         larger = is_cheap and part * 8 <= count
@@ -69,17 +75,18 @@ def check_effort(
             continue
         if too_long or too_large:
             break
-        if expected >= _WORTH_SAYING:
+        if expected >= _WORTH_SAYING or memory >= _LARGE:
+            beside = f" and {memory / MB:,.0f} MB beside the table" if memory else ""
             context.note(
-                f"{order.method.name} ({order.method.cost}) on {count:,} rows takes at most "
-                f"about {_shown(expected)}, by a trial on {len(at):,}"
+                f"{order.method.name} ({order.method.cost}) on {count:,} rows takes "
+                f"about {_shown(expected)}{beside}, by a trial on {len(at):,}"
             )
         return
     if not trials:
         return
     taken = [_shown(expected)] if too_long else []
     if too_large:
-        taken.append(f"{memory / MB:,.0f} MB")
+        taken.append(f"{(memory + limits.held) / MB:,.0f} MB")
     option = "--max-time" if too_long else "--memory-limit"
     limit = f"{option} {limits.seconds:g}" if too_long else option
     raise UsageError(
@@ -120,6 +127,16 @@ def extrapolate(trials: Sequence[Trial], count: int, power: int) -> float:
     return float(trials[-1].seconds * (count / trials[-1].rows) ** growth)
 
 
+def memory_for(trials: Sequence[Trial], count: int, power: int) -> float:
+    """Bytes for so many rows, from the last trial that was measured; 0 if none was.
+
+    >>> memory_for([Trial(1_000, 0.1, 5e6), Trial(4_000, 1.0, 0)], 10_000, 1)
+    50000000.0
+    """
+    measured = [trial for trial in trials if trial.peak]
+    return measured[-1].peak * (count / measured[-1].rows) ** power if measured else 0.0
+
+
 def _part(y_true: NDArray[np.bool_], rows: int) -> NDArray[np.int64]:
     """Some rows, evenly spaced within each class, at least 100 (or all) of a class."""
     share = rows / len(y_true)
@@ -136,9 +153,12 @@ def _try(
     y_true: NDArray[np.bool_],
     at: NDArray[np.int64],
     *,
-    measure: bool,
+    measured: bool,
 ) -> Trial:
-    """Carry the order out on some rows, for a proportional number wanted."""
+    """Carry the order out on some rows, for a proportional number wanted.
+
+    A second time to see the memory, which takes time itself: if it must be, or takes little.
+    """
     part, classes = replace(matrix, values=matrix.values[at]), y_true[at]
     wanted = order.wanted
     if wanted is not None:
@@ -150,17 +170,21 @@ def _try(
         wanted = wanted if high is None else min(wanted, high)
     trial = replace(order, wanted=wanted)
     importlib.import_module(f"imblearn.{order.method.path[0]}")  # not what is to be timed
-    if measure:
-        tracemalloc.start()
+    start = time.perf_counter()
+    trial.carry_out(part, classes, _ignore)
+    seconds = time.perf_counter() - start
+    if not (measured or seconds < _QUICK):
+        return Trial(len(at), seconds, 0.0)
+    tracemalloc.start()
     try:
-        start = time.perf_counter()
-        trial.carry_out(part, classes, lambda text: None)
-        seconds = time.perf_counter() - start
-        peak = tracemalloc.get_traced_memory()[1] if measure else 0
+        trial.carry_out(part, classes, _ignore)
+        return Trial(len(at), seconds, float(tracemalloc.get_traced_memory()[1]))
     finally:
-        if measure:
-            tracemalloc.stop()
-    return Trial(len(at), seconds, float(peak))
+        tracemalloc.stop()
+
+
+def _ignore(text: str) -> None:
+    """What a trial warns of is said when all rows are worked on."""
 
 
 def _shown(seconds: float) -> str:

@@ -20,9 +20,9 @@ from rebalance.core.labels import LabelCounter, choose_label, is_positive
 from rebalance.errors import DataError, UsageError
 from rebalance.samplers.chains import Chain, positives_wanted, share_budget
 from rebalance.steps.artifacts import DESIGN_KEY, Drawn
+from rebalance.steps.classic import ResampleResult
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Asked, Ready, ready
-from rebalance.steps.resample import ResampleResult
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, located
 from rebalance.storage.writers import table_writer

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from rebalance.core.design import UNIFORM, Budget
 from rebalance.samplers.chains import share_budget
+from rebalance.steps.classic import Classic
 from rebalance.steps.context import Context
 from rebalance.steps.plan import Plan, plan_table
 from rebalance.steps.ready import NEED, ready
-from rebalance.steps.resample import Classic
 from rebalance.steps.rows import choose_kinds, memory_of
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,60 +15,20 @@ from rebalance.core.design import UNIFORM, UNKNOWN, Budget, Design
 from rebalance.core.labels import Label, is_positive
 from rebalance.core.matrix import MEDIAN, Matrix, encode
 from rebalance.errors import DataError, UsageError
-from rebalance.samplers.chains import Chain, positives_wanted, share_budget
+from rebalance.samplers.chains import positives_wanted, share_budget
 from rebalance.samplers.imbalanced import Method
 from rebalance.samplers.resampling import Order, Resampled
 from rebalance.steps.artifacts import DESIGN_KEY, Drawn
+from rebalance.steps.classic import Classic, ResampleResult
 from rebalance.steps.context import Context
 from rebalance.steps.effort import Limits, check_effort
-from rebalance.steps.ready import Asked, Ready, ready
-from rebalance.steps.rows import Rows, choose_kinds, made_batch, require_memory
+from rebalance.steps.ready import Ready, ready
+from rebalance.steps.rows import Rows, choose_kinds, made_batch, memory_of, require_memory
 from rebalance.steps.sample import choose_design
 from rebalance.steps.selection import Selection
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch
 from rebalance.storage.writers import output_format, table_writer
-
-DEFAULT_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Classic:
-    """What the user wants of one of imbalanced-learn's methods, after a thinning or alone.
-
-    settings : NAME=VALUE each. impute : `MEDIAN`, or None where missing values are refused.
-    drop : columns that are no features. seconds : the most that it may take.
-    """
-
-    asked: Asked
-    chain: Chain
-    settings: Sequence[str] = ()
-    impute: str | None = None
-    drop: tuple[str, ...] = ()
-    seconds: float = DEFAULT_SECONDS
-
-
-@dataclass(frozen=True)
-class ResampleResult:
-    """What was kept and made of a table, and how it was done."""
-
-    output: str
-    method: str
-    rows: int
-    positives: int
-    negatives: int
-    kept_positives: int
-    kept_negatives: int
-    made_positives: int
-    made_negatives: int
-    ratio: float | None
-    correctable: bool
-    stages: Sequence[Mapping[str, Any]]
-    imputed: Mapping[str, Any]
-
-    def document(self) -> dict[str, Any]:
-        """The result as JSON."""
-        return asdict(self)
 
 
 def resample(wanted: Classic, context: Context) -> ResampleResult:
@@ -113,7 +73,9 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
         matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
     _tell_filled(matrix, context)
     order.check(matrix, rows.y_true)
-    check_effort(order, matrix, rows.y_true, Limits(wanted.seconds, context.memory_limit), context)
+    held = memory_of(found.table, len(rows), method)
+    limits = Limits(wanted.seconds, context.memory_limit, held)
+    check_effort(order, matrix, rows.y_true, limits, context)
     done = order.carry_out(matrix, rows.y_true, context.note)
     unmade = tuple(no_features) if method.makes else ()
     if unmade:

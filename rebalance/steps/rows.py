@@ -108,18 +108,18 @@ def _check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> Non
             remedy=f"{other}leave them out of the distances with {leave_out}",
         )
     if method.needs == "numbers" and not numbers:
-        lacking, other = "numbers", " --method smoten takes categories" if method.makes else ""
+        lacking, other = "numbers", "smoten takes categories" if method.makes else ""
     elif method.needs == "categories" and not categories:
-        lacking, other = "categories", " --method smote takes numbers"
+        lacking, other = "categories", "smote takes numbers"
     elif method.needs == "numbers and categories" and not (categories and numbers):
         lacking = "numbers" if not numbers else "categories"
-        other = f" --method {'smoten' if not numbers else 'smote'} does without"
+        other = f"{'smoten' if not numbers else 'smote'} does without"
     else:
         return
     raise DataError(
         f"{method.name} needs {lacking}, and no feature is one",
         where=table.place,
-        remedy="choose another --method:" + other if other else "choose --method random-under",
+        remedy=f"choose another --method: {other or 'random-under needs no features'}",
     )
 
 

@@ -57,7 +57,7 @@ def test_pairs_of_rows_are_extrapolated(rows: tuple[Matrix, np.ndarray]) -> None
     # 1,960 of 19,600 negatives and, instead of 40, 100 of 400 positives.
     assert Slow.seen == [2_060]
     assert context.notes == [
-        "tomek (rows x rows) on 20,000 rows takes at most about 7 min, by a trial on 2,060"
+        "tomek (rows x rows) on 20,000 rows takes about 7 min, by a trial on 2,060"
     ]
 
 
