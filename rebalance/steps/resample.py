@@ -71,7 +71,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
         matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
-    _tell_filled(matrix, context)
+    _tell_filled(matrix, method, context)
     order.check(matrix, rows.y_true)
     held = memory_of(found.table, len(rows), method)
     limits = Limits(wanted.seconds, context.memory_limit, held)
@@ -240,7 +240,7 @@ def _wanted(method: Method, budget: Budget | None, y_true: NDArray[np.bool_]) ->
     return max(wanted, positives + 1)
 
 
-def _tell_filled(matrix: Matrix, context: Context) -> None:
+def _tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
     """Say what was imputed, and which columns tell no rows apart."""
     for each in matrix.places:
         if each.filled:
@@ -249,6 +249,11 @@ def _tell_filled(matrix: Matrix, context: Context) -> None:
                 f"'{each.name}': {each.filled:,} missing values count as the {word} "
                 f"{each.filled_with} in distances; kept rows keep them missing"
             )
+    if method.makes and any(each.filled for each in matrix.places):
+        context.note(
+            "made rows have no missing values, so a model may tell them by that; where it matters, "
+            "fill in missing values before"
+        )
     if matrix.constant:
         names = ", ".join(map(repr, matrix.constant))
         context.note(f"constant, so no distance depends on it: {names}")

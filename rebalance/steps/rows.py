@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,9 +52,15 @@ class Rows:
         column = pa.chunked_array([part.source.column(name) for part in self.parts])
         return whole(column.take(to_arrow(at)))
 
-    def located(self) -> AbstractContextManager[None]:
-        """Add the file to what goes wrong with the rows' values."""
-        return located(self.parts[0].place, None)
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Add the file and the row's number to what goes wrong with the rows' values."""
+        with located(self.parts[0].place):
+            try:
+                yield
+            except DataError as exc:
+                exc.row = None if exc.row is None else int(self.numbers[exc.row])
+                raise
 
     def relaxed(self, batch: Batch) -> Batch:
         """A batch of which every column may hold nulls, as made rows have them."""

@@ -337,6 +337,44 @@ def test_a_memory_limit_and_a_dry_run(orders: Path, tmp_path: Path, rebalance: I
     assert json.loads(result.stdout)["rows"] == COUNT
 
 
+def test_bad_values_are_located(tmp_path: Path, rebalance: Invoke) -> None:
+    table, _ = simulate(1_000, 3)
+    x = table["x2"].to_numpy().copy()
+    x[617] = np.inf
+    y = np.arange(1_000) == 3
+    source = tmp_path / "t.parquet"
+    base = ["sample", source, "-l", "y", "-o", tmp_path / "s.parquet", "--ratio", 5]
+    pq.write_table(table.set_column(1, "x2", pa.array(x)), source)
+    result = rebalance([*base, "--method", "uniform,near-miss", "--rate", 1])
+    assert result.exit_code == 3
+    assert "row 617 (counting from 0), column 'x2'" in result.stderr
+    pq.write_table(table.set_column(3, "y", pa.array(y)), source)
+    result = rebalance([*base, "--method", "smote"])
+    assert result.exit_code == 3
+    assert "there is one positive" in result.stderr
+    constant = pa.array(np.ones(1_000))
+    pq.write_table(table.set_column(0, "x1", constant).drop(["x2", "x3"]), source)
+    result = rebalance([*base, "--method", "smote"])
+    assert result.exit_code == 3
+    assert "no feature varies" in result.stderr
+    pq.write_table(table.set_column(0, "x1", constant), source)
+    result = rebalance([*base, "--method", "smote"])
+    assert result.exit_code == 0
+    assert "constant, so no distance depends on it: 'x1'" in result.stderr
+
+
+def test_copies_are_held_out_together(tmp_path: Path, done: Invoke) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    table, _ = simulate(4_000, 3)
+    pq.write_table(table, source)
+    arguments = ["sample", source, "-l", "y", "--method", "random-over", "--ratio", 2, "-o", out]
+    done([*arguments, "-q"])
+    trained = done(["train", out, "-o", tmp_path / "m.rbl", "--json"])
+    # With copies of a row on both sides, trees learn each positive by heart: 1,000 rounds and more.
+    # The population itself takes some 40.
+    assert json.loads(trained.stdout)["summary"]["rounds"] < 200
+
+
 def test_the_list_of_methods(rebalance: Invoke) -> None:
     document = json.loads(rebalance(["sample", "--methods", "--json"]).stdout)
     methods = {each["name"]: each for each in document["methods"]}
