@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.arrays import to_arrow
-from rebalance.core.design import UNIFORM, UNKNOWN, Budget, Design
+from rebalance.core.design import UNIFORM, Budget, Design
 from rebalance.core.labels import Label, is_positive
 from rebalance.core.matrix import MEDIAN, Matrix, encode
-from rebalance.errors import DataError, UsageError
+from rebalance.errors import DataError, FitError, UsageError
 from rebalance.samplers.chains import positives_wanted, share_budget
 from rebalance.samplers.imbalanced import Method
 from rebalance.samplers.resampling import Order, Resampled
-from rebalance.steps.artifacts import DESIGN_KEY, Drawn
+from rebalance.steps.artifacts import Drawn
 from rebalance.steps.classic import Classic, ResampleResult
 from rebalance.steps.context import Context
 from rebalance.steps.effort import Limits, check_effort
 from rebalance.steps.ready import Ready, ready
-from rebalance.steps.rows import Rows, choose_kinds, made_batch, memory_of, require_memory
+from rebalance.steps.resampled import Work, write
+from rebalance.steps.rows import Rows, choose_kinds, memory_of, require_memory
 from rebalance.steps.sample import choose_design
 from rebalance.steps.selection import Selection
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch
-from rebalance.storage.writers import output_format, table_writer
 
 
 def resample(wanted: Classic, context: Context) -> ResampleResult:
@@ -77,14 +75,15 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     limits = Limits(wanted.seconds, context.memory_limit, held)
     check_effort(order, matrix, rows.y_true, limits, context)
     done = order.carry_out(matrix, rows.y_true, context.note)
+    _check_done(order, done, rows.y_true, context)
     unmade = tuple(no_features) if method.makes else ()
     if unmade:
         context.note(
             f"{', '.join(map(repr, unmade))}: null in made rows, and so no feature in training"
         )
-    work = _Work(found, rows, matrix, order, done, design if thin else None, unmade)
+    work = Work(found, rows, matrix, order, done, design if thin else None, unmade)
     final = work.design(design, wanted.asked.key)
-    _write(work, final, wanted.asked.output)
+    write(work, final, wanted.asked.output)
     if found.design_output is not None:
         write_bytes(found.design_output, Drawn(final, None).to_json().encode())
     elif wanted.asked.output == "-":
@@ -108,65 +107,27 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     )
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What was done to which rows.
+def _check_done(order: Order, done: Resampled, y_true: NDArray[np.bool_], context: Context) -> None:
+    """Say where another number of rows came out than was wanted.
 
-    thinned : the design of the thinning, if there was one. unmade : columns without made values.
+    Raises
+    ------
+    FitError : a class has no rows left.
     """
-
-    found: Ready
-    rows: Rows
-    matrix: Matrix
-    order: Order
-    done: Resampled
-    thinned: Design | None
-    unmade: tuple[str, ...]
-
-    @property
-    def counts(self) -> tuple[int, int, int, int]:
-        """Positives and negatives kept, positives and negatives made."""
-        done = self.done
-        kept, made = int(self.rows.y_true[done.kept].sum()), int(done.made_positive.sum())
-        return kept, len(done.kept) - kept, made, len(done.made) - made
-
-    @property
-    def imputed(self) -> dict[str, Any]:
-        """Of each column with missing values, how many, and what stood for them."""
-        return {
-            each.name: {"rows": each.filled, "with": each.filled_with}
-            for each in self.matrix.places
-            if each.filled
-        }
-
-    def design(self, drawn: Design, key: str | None) -> Design:
-        """The sample's: what it was made by, and that nothing undoes it."""
-        order = self.order
-        stage: dict[str, Any] = {
-            "method": order.method.name,
-            "settings": dict(order.settings),
-            "wanted": order.wanted,
-            "features": [place.name for place in self.matrix.places],
-            "imputed": self.imputed,
-        }
-        before = (self.thinned,) if self.thinned else ()
-        key = key or drawn.key
-        _, kept, _, made = self.counts
-        return replace(
-            drawn,
-            method=",".join([*(design.method for design in before), order.method.name]),
-            score=UNKNOWN,
-            rate=(kept + made) / drawn.negatives,
-            c=1.0,
-            floor=1.0,
-            mix=0.0,
-            drop=tuple(
-                dict.fromkeys([*drawn.drop, *(name for name in self.unmade if name != key)])
-            ),
-            key=key,
-            sample_weight=None if drawn.sample_weight in self.unmade else drawn.sample_weight,
-            pilot_digest=None,
-            stages=(*(design.to_document() for design in before), stage),
+    positives = int(y_true[done.kept].sum() + done.made_positive.sum())
+    negatives = len(done.kept) + len(done.made) - positives
+    if not positives or not negatives:
+        raise FitError(
+            f"{order.method.name} left no {'negatives' if positives else 'positives'}",
+            remedy="change its parameters with --set, or choose another --method",
+        )
+    found = negatives if order.method.role == "under" else positives
+    wanted = order.wanted
+    if order.method.role in ("over", "under") and wanted and abs(found - wanted) > wanted / 100:
+        word = "negatives" if order.method.role == "under" else "positives"
+        context.note(
+            f"{order.method.name} came to {found:,} {word}, for {wanted:,} wanted: "
+            f"{negatives / positives:.4g} negatives per positive"
         )
 
 
@@ -257,43 +218,3 @@ def _tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
     if matrix.constant:
         names = ", ".join(map(repr, matrix.constant))
         context.note(f"constant, so no distance depends on it: {names}")
-
-
-def _write(work: _Work, design: Design, output: str) -> None:
-    """Kept rows in input order, then made ones."""
-    rows, done = work.rows, work.done
-    makes = work.order.method.makes
-    as_text = output_format(output) in ("csv", "tsv")
-    with table_writer(output, work.found.table) as writer:
-        writer.describe({DESIGN_KEY.decode(): Drawn(design, None).to_json()})
-        start = 0
-        for part in rows.parts:
-            low, high = np.searchsorted(done.kept, [start, start + len(part)])
-            at = done.kept[low:high]
-            extra = {"rb_row": to_arrow(rows.numbers[at])}
-            if makes:
-                extra |= _marks(np.zeros(len(at), dtype=bool), None, as_text)
-            kept = part if len(at) == len(part) else part.take(at - start)
-            writer.write(rows.relaxed(kept) if makes else kept, extra)
-            start += len(part)
-        if len(done.made):
-            made = made_batch(rows, work.matrix, done, design.label.column)
-            parents = None if done.parents is None else rows.numbers[done.parents]
-            extra = {"rb_row": pa.nulls(len(done.made), pa.int64())}
-            extra |= _marks(np.ones(len(done.made), dtype=bool), parents, as_text)
-            writer.write(made, extra)
-
-
-def _marks(
-    is_made: NDArray[np.bool_], parents: NDArray[np.int64] | None, as_text: bool
-) -> dict[str, pa.Array]:
-    """`rb_synthetic` and `rb_parents` of some rows."""
-    kind = pa.string() if as_text else pa.list_(pa.int64())
-    if parents is None:
-        listed = pa.nulls(len(is_made), kind)
-    elif as_text:
-        listed = pa.array([" ".join(map(str, row)) for row in parents.tolist()], kind)
-    else:
-        ends = np.arange(0, parents.size + 1, parents.shape[1], dtype=np.int32)
-        listed = pa.ListArray.from_arrays(to_arrow(ends), to_arrow(parents.ravel()))
-    return {"rb_synthetic": to_arrow(is_made), "rb_parents": listed}

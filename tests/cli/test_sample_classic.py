@@ -12,12 +12,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
+from imblearn.over_sampling import SMOTENC
+from sklearn.preprocessing import StandardScaler
 
 from rebalance.samplers.imbalanced import CLASSIC
 from rebalance.steps.artifacts import read_design
 from rebalance.storage.inputs import open_table
 from tests.conftest import Invoke, simulate
 
+ROOT = Path(__file__).resolve().parents[2]
 COUNT = 1_200
 NUMBERS = ["amount", "items", "price", "rating"]
 CATEGORIES = ["shop", "member", "level"]
@@ -134,6 +137,34 @@ def test_a_csv_keeps_its_text(ending: str, tmp_path: Path, done: Invoke) -> None
     count = len(pcsv.read_csv(out)) if ending == "csv" else open_table([str(out)]).num_rows
     assert count == 350 + 175
     done(["train", out, "--model", "logistic", "-o", tmp_path / "m.rbl", "-q"])
+
+
+def test_flights_are_as_imbalanced_learn_makes_them_of_a_data_frame(
+    tmp_path: Path, done: Invoke
+) -> None:
+    source, out = ROOT / "sample_data" / "flights_small.csv", tmp_path / "s.parquet"
+    arguments = ["sample", source, "-l", "late", "--method", "smotenc", "--ratio", 40, "-o", out]
+    done([*arguments, "--impute", "median", "-q"])
+    found = pq.read_table(out)
+    made = found.filter(found["rb_synthetic"])
+    frame = pcsv.read_csv(source).to_pandas().drop(columns="time_hour")
+    y = frame.pop("late")
+    numbers = frame.select_dtypes("number").columns
+    frame[numbers] = frame[numbers].fillna(frame[numbers].median()).astype(float)
+    scaler = StandardScaler()
+    frame[numbers] = scaler.fit_transform(frame[numbers])
+    categories = [name for name in frame if name not in numbers]
+    wanted = round((y == 0).sum() / 40)
+    smote = SMOTENC(categories, sampling_strategy={1: wanted}, random_state=0)
+    theirs = smote.fit_resample(frame, y)[0].iloc[len(frame) :]
+    assert len(made) == len(theirs) == wanted - (y == 1).sum()
+    for name in categories:
+        assert made[name].to_pylist() == theirs[name].tolist()
+    back = scaler.inverse_transform(theirs[numbers])
+    for at, name in enumerate(numbers):
+        whole = name in ("distance", "sched_dep_time")
+        expected = np.rint(back[:, at]) if whole else back[:, at]
+        assert made[name].to_numpy() == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_method_that_chooses_keeps_some_rows(orders: Path, tmp_path: Path, done: Invoke) -> None:
@@ -373,6 +404,22 @@ def test_copies_are_held_out_together(tmp_path: Path, done: Invoke) -> None:
     # With copies of a row on both sides, trees learn each positive by heart: 1,000 rounds and more.
     # The population itself takes some 40.
     assert json.loads(trained.stdout)["summary"]["rounds"] < 200
+
+
+def test_what_came_out_otherwise_is_said(
+    orders: Path, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    base = ["sample", orders, "-l", "bad", "--impute", "median", "-o", tmp_path / "s.parquet"]
+    dropped = [part for name in ("id", "shop", "level", "member") for part in ("--drop", name)]
+    hard = ["--method", "instance-hardness", "--ratio", 2, "--set", "cv=2"]
+    assert "negatives, for 240 wanted" in done([*base, *dropped, *hard]).stderr
+    source = tmp_path / "t.parquet"  # each positive is alone among negatives
+    x = np.arange(300.0)
+    pq.write_table(pa.table({"x": x, "y": (x % 10 == 5).astype(int)}), source)
+    clean = ["--method", "enn", "--set", "clean=all", "-o", tmp_path / "c.parquet"]
+    result = rebalance(["sample", source, "-l", "y", *clean])
+    assert result.exit_code == 5
+    assert "enn left no positives" in result.stderr
 
 
 def test_the_list_of_methods(rebalance: Invoke) -> None:
