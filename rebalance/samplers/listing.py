@@ -19,7 +19,8 @@ _DOES = {
 def listing() -> list[dict[str, Any]]:
     """The methods in the order of the pipeline: those that stream come first.
 
-    corrected : whether probabilities can be. budget : the options that say how many rows.
+    corrected : whether probabilities can be; where positives are repeated, exactly for a converged
+    fit of a parametric model, and about for trees. budget : the options that say how many rows.
     parents : whether a made row's parents are told; None where no rows are made.
     """
     found = [
@@ -42,7 +43,7 @@ def _streamed(name: str, does: str, needs: str, budget: list[str] | None = None)
         "streams": True,
         "makes_rows": False,
         "parents": None,
-        "corrected": "yes",
+        "corrected": "exactly" if name != RANDOM_OVER else "exactly; by trees about",
         "budget": [*options, "efficiency"] if name == "nonuniform" else options,
         "parameters": {},
     }
@@ -52,7 +53,7 @@ def _classic(method: Method) -> dict[str, Any]:
     budget = {"under": ["rate", "ratio", "rows"], "clean": []}.get(method.role, ["ratio"])
     does = _DOES[method.role]
     if method.role == "under" and method.makes:
-        does = "makes negatives in place of all"
+        does = "makes negatives in place of all, parents unknown"
     return {
         "name": method.name,
         "does": does,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +59,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     if thin is None:
         known = found.table.rows_if_known
         require_memory(found.table, known or found.table.rows_guessed(), method, context)
-    design, rows = _thinned(found, kinds, context)
+    design, rows = _thinned(found, context)
     require_memory(found.table, len(rows), method, context)
     _check_label(method, design.label)
     number = _wanted(method, budget, rows.y_true)
@@ -161,7 +159,7 @@ def _check_label(method: Method, label: Label) -> None:
         )
 
 
-def _thinned(found: Ready, kinds: Mapping[str, Any], context: Context) -> tuple[Design, Rows]:
+def _thinned(found: Ready, context: Context) -> tuple[Design, Rows]:
     """The rows that a thinning keeps, in memory; all of them at the rate 1."""
     parts: list[Batch] = []
     numbers: list[NDArray[np.int64]] = []

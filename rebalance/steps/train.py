@@ -139,11 +139,7 @@ def train(
     asked = _Asked(label, positive, correction, tuple(drop), key, sample_weight)
     found = _design(table, inputs, design)
     task = _natural(table, found, asked) if natural else _sampled(table, found, asked)
-    if found is not None and _unknown(found):
-        context.note(
-            f"{found.design.method} has no known inclusion probabilities: the model's are the "
-            "sample's, and need a calibration on rows of the natural distribution"
-        )
+    _tell_limits(found, model, context)
     kinds = _features(table, task, context)
     loaded = _load(table, task, kinds, context)
     start = _start(loaded, task, learner.starts_from_baseline, context)
@@ -252,6 +248,20 @@ def _sampled(table: Table, drawn: Drawn | None, asked: _Asked) -> _Task:
         sample_weight=asked.sample_weight or design.sample_weight,
         drawn=drawn,
     )
+
+
+def _tell_limits(drawn: Drawn | None, model: str, context: Context) -> None:
+    """Say what a correction does not undo, or undoes in part."""
+    if drawn is not None and _unknown(drawn):
+        context.note(
+            f"{drawn.design.method} has no known inclusion probabilities: the model's are the "
+            "sample's, and need a calibration on rows of the natural distribution"
+        )
+    elif drawn is not None and drawn.design.repeated is not None and model != "logistic":
+        context.note(
+            f"positives were repeated {drawn.design.repeated:.3g} times, which of a {model} model "
+            "the offset corrects about, not exactly: look at predicted_over_observed"
+        )
 
 
 def _unknown(drawn: Drawn | None) -> bool:

@@ -404,6 +404,7 @@ def test_copies_are_held_out_together(tmp_path: Path, done: Invoke) -> None:
     # With copies of a row on both sides, trees learn each positive by heart: 1,000 rounds and more.
     # The population itself takes some 40.
     assert json.loads(trained.stdout)["summary"]["rounds"] < 200
+    assert "corrects about, not exactly" in trained.stderr
 
 
 def test_what_came_out_otherwise_is_said(
@@ -426,7 +427,8 @@ def test_the_list_of_methods(rebalance: Invoke) -> None:
     document = json.loads(rebalance(["sample", "--methods", "--json"]).stdout)
     methods = {each["name"]: each for each in document["methods"]}
     assert methods["smotenc"]["needs"] == "numbers and categories"
-    assert methods["random-over"]["corrected"] == "yes"
+    assert methods["uniform"]["corrected"] == "exactly"
+    assert methods["smote"]["corrected"] == "no"
     assert methods["near-miss"]["parameters"]["version"]["default"] == 1
     text = rebalance(["sample", "--methods"]).stdout
     for name in methods:
