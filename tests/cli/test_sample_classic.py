@@ -16,7 +16,7 @@ from imblearn.over_sampling import SMOTENC
 from sklearn.preprocessing import StandardScaler
 
 from rebalance.samplers.imbalanced import CLASSIC
-from rebalance.steps.artifacts import read_design
+from rebalance.steps.artifacts.drawn import read_design
 from rebalance.storage.inputs import open_table
 from tests.conftest import Invoke, simulate
 
@@ -268,7 +268,7 @@ def test_no_model_of_such_a_sample_calls_its_probabilities_true(
     done(["sample", source, "-l", "y", "--method", "smote", "--ratio", 1, "-o", out, "-q"])
     trained = done(["train", out, "--model", "logistic", "-o", model, "--json"])
     assert json.loads(trained.stdout)["correction"] == "none"
-    assert "need a calibration" in trained.stderr
+    assert "smote has no known inclusion probabilities" in trained.stderr
     predicted = done(["predict", source, "--model", model, "-o", predictions])
     assert "smote" in predicted.stderr
     found = pq.read_table(predictions)
@@ -288,6 +288,27 @@ def test_no_model_of_such_a_sample_calls_its_probabilities_true(
         result = rebalance(arguments)
         assert result.exit_code == 4
         assert "--calibrate-on" in result.stderr
+
+
+def test_a_calibration_on_natural_rows_makes_such_a_model_true(
+    tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    source, other = tmp_path / "t.parquet", tmp_path / "other.parquet"
+    out, model, predictions = tmp_path / "s.parquet", tmp_path / "m.rbl", tmp_path / "p.parquet"
+    for path, seed in ((source, 1), (other, 2)):
+        pq.write_table(simulate(20_000, seed)[0], path)
+    done(["sample", source, "-l", "y", "--method", "smote", "--ratio", 1, "-o", out, "-q"])
+    train = ["train", out, "--model", "logistic", "-o", model, "-q"]
+    done([*train, "--calibrate-on", source, "--recalibrate", "platt"])
+    done(["predict", other, "--model", model, "-o", predictions, "--sampled", "-q"])
+    found = pq.read_table(predictions)
+    # Some 400 positives in either table: their counts differ by 7%, of which three are allowed.
+    total = pc.sum(found["rb_probability"]).as_py() / pc.sum(found["y"]).as_py()
+    assert total == pytest.approx(1, abs=0.21)
+    assert pc.mean(found["rb_probability_sampled"]).as_py() > 0.2
+    alone = rebalance([*train, "--recalibrate", "platt"])
+    assert alone.exit_code == 2
+    assert "--calibrate-on" in alone.stderr
 
 
 def test_random_over_repeats_positives_with_a_known_multiplicity(
