@@ -78,6 +78,22 @@ def budgets(
     return Budget(), rate
 
 
+def one_rate(rate: float | Mapping[str, float] | None) -> float | None:
+    """A rate that must be one number.
+
+    Raises
+    ------
+    UsageError : rates of classes.
+    """
+    if rate is None or isinstance(rate, float):
+        return rate
+    raise UsageError(
+        "rates of classes are for nonuniform and uniform sampling; this method knows a positive "
+        "class and negatives",
+        remedy="give one number, and the label's positive value with --positive",
+    )
+
+
 def balancing(command: F) -> F:
     """The two options of models about the balanced error."""
     for decorate in (

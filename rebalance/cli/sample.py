@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 from rebalance.cli import class_options, options
+from rebalance.cli.methods import WithMethods, run_classic
 from rebalance.cli.output import Console, facts, show_plan
+from rebalance.errors import UsageError
 
 
-@click.command()
+@click.command(cls=WithMethods)
 @options.inputs
 @options.output_table("The sample")
 @click.option("--pilot", metavar="FILE", help="A pilot; it knows the label and scores the rows.")
@@ -18,8 +20,37 @@ from rebalance.cli.output import Console, facts, show_plan
 @options.positive
 @click.option(
     "--method",
-    type=click.Choice(["nonuniform", "uniform"]),
-    help="How negatives are chosen.  [default: nonuniform with a pilot, else uniform]",
+    metavar="NAME",
+    help="How rows are chosen or made: nonuniform, uniform, random-over, smote, ...; or a thinning "
+    "and then one that works in memory, as nonuniform,smote.  [default: nonuniform with a pilot, "
+    "else uniform]",
+)
+@click.option("--methods", is_flag=True, help="List all methods, what they need and cost; end.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the method, as --methods lists them; repeatable.",
+)
+@click.option(
+    "--impute",
+    type=click.Choice(["median"]),
+    help="In-memory methods: what stands for missing values in distances: the median, of "
+    "categories the most frequent. Rows that are kept keep them missing.",
+)
+@click.option(
+    "--max-time",
+    type=options.Number(0, min_open=True),
+    metavar="SECONDS",
+    help="In-memory methods: refuse what a trial on a small part says takes longer.  "
+    "[default: 600]",
+)
+@click.option(
+    "--drop",
+    multiple=True,
+    metavar="COLUMN",
+    help="In-memory methods: a column that is no feature for distances; it travels; repeatable.",
 )
 @click.option(
     "--score",
@@ -80,6 +111,11 @@ def sample(
     label: str | None,
     positive: str | None,
     method: str | None,
+    methods: bool,
+    settings: tuple[str, ...],
+    impute: str | None,
+    max_time: float | None,
+    drop: tuple[str, ...],
     score: str | None,
     rate: float | dict[str, float] | None,
     ratio: float | None,
@@ -109,9 +145,31 @@ def sample(
 
     In memory: a batch for each thread, and up to 32 MB of retained rows; more go to a temporary
     file. --probabilities puts 8 bytes for each row of the table there, too.
+
+    imbalanced-learn's methods work on all rows in memory, on features that are scaled for them.
+    Kept rows stay as they are; made rows follow, with rb_synthetic and rb_parents. Their
+    probabilities cannot be corrected. In a chain, --rate is the thinning's, --ratio the method's.
     """
     console.check_streams(output, probabilities)
-    budget, class_rates = class_options.budgets(rate, ratio, rows, efficiency)
+    from rebalance.core.design import Budget
+    from rebalance.samplers.chains import parse_chain
+
+    chain = parse_chain(method) if method is not None else None
+    is_classic = chain is not None and (chain.then is not None or chain.repeats)
+    class_rates = None
+    if is_classic:
+        budget = Budget(class_options.one_rate(rate), ratio, rows, efficiency)
+    else:
+        budget, class_rates = class_options.budgets(rate, ratio, rows, efficiency)
+        method = chain.thinning if chain is not None else None
+    if chain is None or chain.then is None:
+        given = {"--set": settings, "--impute": impute, "--max-time": max_time, "--drop": drop}
+        for name, value in given.items():
+            if value:
+                raise UsageError(
+                    f"{name} is for methods that work in memory, as smote",
+                    remedy="leave it out; 'rebalance sample --methods' lists them",
+                )
     from rebalance.steps.ready import Asked
     from rebalance.steps.sample import SampleResult
     from rebalance.steps.sample import sample as step
@@ -136,6 +194,12 @@ def sample(
         clobber=not no_clobber,
         class_rates=class_rates,
     )
+    if is_classic and chain is not None:
+        from rebalance.steps.resampling.classic import DEFAULT_SECONDS, Classic
+
+        wanted = Classic(asked, chain, settings, impute, drop, max_time or DEFAULT_SECONDS)
+        run_classic(console, wanted, dry_run=dry_run)
+        return
     if dry_run:
         from rebalance.steps.plan import plan_sample
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import offset
 from rebalance.core.labels import Label
-from rebalance.errors import UsageError
+from rebalance.errors import ArtifactError, UsageError
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +29,9 @@ _HALVINGS = 80
 _AT_ONCE = 1 << 18
 
 UNIFORM, LOCAL = "uniform", "local-case-control"
+# Of these no probability is known: rows were made, or chosen by what is next to them.
+UNKNOWN = "unknown"
+RANDOM_OVER = "random-over"
 LEAST_PI_1 = 0.1
 
 
@@ -212,6 +215,9 @@ class Design:
     draw_key : the column whose values the draws depend on; None where it is the row's number.
     pilot_rate, pilot_draw : where the pilot's own rows are kept, too: the share of the negatives
         that it was fitted on, and the bound below which a negative's draw for the pilot lies.
+    repeated : how often a positive is in the sample, on average; with random over-sampling only.
+    stages : what was done one after the other, with all settings; of samplers without known
+        probabilities, whose score is `UNKNOWN`.
     """
 
     method: str
@@ -231,6 +237,28 @@ class Design:
     draw_key: str | None = None
     pilot_rate: float | None = None
     pilot_draw: float | None = None
+    repeated: float | None = None
+    stages: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def correctable(self) -> bool:
+        """Whether the probability that a row was kept is known, so that it can be undone."""
+        return self.score != UNKNOWN
+
+    def require_known(self) -> None:
+        """Check that there is something to correct by.
+
+        Raises
+        ------
+        ArtifactError : the method has no known probabilities.
+        """
+        if not self.correctable:
+            raise ArtifactError(
+                f"the sample was made by {self.method}, which has no known inclusion "
+                "probabilities: nothing undoes it exactly",
+                remedy="fit a calibration on rows of the natural distribution: 'rebalance train' "
+                "with --calibrate-on TABLE",
+            )
 
     @property
     def population_log_odds(self) -> float:
@@ -247,13 +275,20 @@ class Design:
 
     def own_pi_0(self, log_score: Floats) -> Floats:
         """The same without the pilot's rows, shape (n,)."""
+        self.require_known()
         if self.score == UNIFORM:
             return np.full(len(log_score), self.rate)
         part = (1 - self.mix) * self.c * np.exp(log_score)
         return np.clip(self.mix * self.rate + part, self.floor, 1.0)
 
     def pi_1(self, log_score: Floats) -> Floats:
-        """The probability with which a positive of this score is kept, shape (n,)."""
+        """The probability with which a positive of this score is kept, shape (n,).
+
+        With random over-sampling it is the number of times, and may exceed 1.
+        """
+        self.require_known()
+        if self.repeated is not None:
+            return np.full(len(log_score), self.repeated)
         if self.score == LOCAL:
             return np.clip(-np.expm1(log_score), LEAST_PI_1, 1.0)
         return np.ones(len(log_score))
@@ -272,4 +307,5 @@ class Design:
         fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         fields["label"] = Label.from_document(fields["label"])
         fields["drop"] = tuple(fields["drop"])
+        fields["stages"] = tuple(fields.get("stages", ()))
         return cls(**fields)

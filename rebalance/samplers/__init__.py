@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.design import RANDOM_OVER
 from rebalance.core.kinds import Kind
 from rebalance.errors import UsageError
 from rebalance.samplers.nonuniform import PROBABILITY, Nonuniform, ScoringPilot
@@ -48,6 +49,8 @@ def get_sampler(
     ------
     UsageError : nonuniform sampling without a pilot, or a score that contradicts the method.
     """
+    if method == RANDOM_OVER:
+        return Uniform()
     if (
         score is not None
         and method is not None

@@ -173,6 +173,7 @@ def _check(table: Table, column: str, sampling: Sampling, drawn: Drawn | None) -
         if named is not None:
             table.require(named, option)
     if drawn is not None:
+        drawn.design.require_known()
         table.require_features(drawn.kinds, "the design's pilot")
 
 

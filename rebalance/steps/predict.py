@@ -72,6 +72,11 @@ def predict(
             where=f"file '{model}'",
             remedy="leave --sampled out",
         )
+    if not read.gives_population and read.drawn is not None:
+        context.note(
+            f"the model was trained on a sample made by {read.drawn.design.method}, which nothing "
+            f"undoes: '{SAMPLED}' is on the sample's scale"
+        )
     table = open_within(inputs, context, Need(HEAVY if read.learner == "gbm" else LIGHT, outputs=1))
     kept = kept_beside(table, keep, (PROBABILITY, SAMPLED), "--keep")
     kinds = read.kinds
@@ -93,7 +98,9 @@ def prediction_metadata(model: Model) -> dict[str, str]:
     """What a later step must know: the label's positive value, and that this is corrected."""
     return {
         LABEL_KEY: json.dumps(model.label.to_document()),
-        SCALE_KEY: json.dumps({PROBABILITY: "population"}),
+        SCALE_KEY: json.dumps(
+            {PROBABILITY: "population"} if model.gives_population else {SAMPLED: "sample"}
+        ),
     }
 
 
@@ -103,9 +110,10 @@ def _predicted(model: Model, sampled: bool, batch: Batch) -> Predicted:
         own = model.own_log_odds(batch)
         surprises = model.surprises(batch)
         prob = probability(model.recalibrated(own))
-        extra = {PROBABILITY: to_arrow(prob)}
-        if sampled and model.drawn is not None:
+        extra = {PROBABILITY if model.gives_population else SAMPLED: to_arrow(prob)}
+        if sampled and model.drawn is not None and model.gives_population:
             # The model's own scale: no recalibration, which is fitted to the population.
-            shifted = to_sample(own, model.drawn.offset(batch))
+            known = model.correctable
+            shifted = to_sample(own, model.drawn.offset(batch)) if known else own
             extra[SAMPLED] = to_arrow(probability(shifted))
     return Predicted(batch, extra, surprises, np.asarray(prob.sum()))

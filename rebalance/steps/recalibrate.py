@@ -62,6 +62,20 @@ class Wanted:
                 remedy="leave --check-calibration out",
             )
 
+    def refuse_without_table(self, method: str) -> None:
+        """Check that a sample without known probabilities is not asked what it cannot know.
+
+        Raises
+        ------
+        UsageError : calibration is to be estimated from the sample itself.
+        """
+        if self.out_of_fold:
+            raise UsageError(
+                f"a sample made by {method} does not know the population: its rows tell nothing "
+                "of calibration",
+                remedy="give a table of the natural distribution with --calibrate-on",
+            )
+
     def refuse_many_classes(self) -> None:
         """Check that nothing is asked for, where the label has many classes.
 

@@ -56,7 +56,7 @@ class Refits:
         """Each row's number in the table that it came from, shape (n,), where that is known."""
         if self.model.drawn is None:
             return np.arange(len(self.rows))
-        if "rb_row" not in self.loaded.column_names:
+        if "rb_row" not in self.loaded.column_names or not self.model.correctable:
             return None
         return np.asarray(self.loaded.column("rb_row").to_numpy(), dtype=np.int64)
 

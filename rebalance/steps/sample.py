@@ -86,7 +86,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
 
             values = len(selection.population.counts)
             return class_sample(asked, context, (found.table, values))
-        design = _design(selection.population, known, found.pilot, found.table, context)
+        design = choose_design(selection.population, known, found.pilot, found.table, context)
         drawn = Drawn(design, found.pilot if known.sampler.kinds or known.joined else None)
         kept = _write(found, selection, drawn, output, probabilities)
         outlook = selection.population.ranks.outlook(design) if known.sampler.kinds else None
@@ -119,7 +119,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
     )
 
 
-def _design(
+def choose_design(
     found: Population, known: Known, pilot: Pilot | None, table: Table, context: Context
 ) -> Design:
     """The design that spends the budget on this population; says what is special about it."""

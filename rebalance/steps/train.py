@@ -25,6 +25,7 @@ from rebalance.steps.features import choose_features, describe_features, tell_le
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import NOTHING_WANTED, Calibrated, Wanted
 from rebalance.steps.refits import Refits
+from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.train_rows import load, start_of, training_rows
 from rebalance.steps.train_task import (
     TrainAsked,
@@ -32,9 +33,11 @@ from rebalance.steps.train_task import (
     natural_task,
     no_population,
     sampled_task,
+    scale_of,
+    tell_limits,
 )
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
-from rebalance.storage.tables import located
+from rebalance.storage.tables import Table, located
 
 GIVEN = ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves")
 
@@ -119,6 +122,7 @@ def train(
         return class_train(table, classes, of_classes, context)
     found = find_design(table, inputs, design)
     task = natural_task(table, found, asked) if natural else sampled_task(table, found, asked)
+    tell_limits(found, model, wanted, context)
     kinds = choose_features(
         table,
         task.label,
@@ -142,6 +146,8 @@ def train(
     refuse_balancing(balancing, loaded.label.column)
     start = start_of(loaded, task, learner.starts_from_baseline, context)
     rows = training_rows(loaded, task, kinds, start, settings.seed)
+    if found is not None and has_kin(table, found.design):
+        rows = replace(rows, draws=kin_draws(table, settings.seed))
     with located(table.place):
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
@@ -150,19 +156,15 @@ def train(
         learner=model,
         fitted=fitted,
         correction=task.correction,
-        scale="sample" if task.correction == "posthoc" else "population",
+        scale=scale_of(task),
         starts_from_pilot=start.from_pilot,
         constant_log_odds=start.log_odds,
         drawn=task.drawn,
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
     )
-    calibrated = None
     again = Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
-    if measured_on is not None:
-        calibrated = calibrate(again, measured_on, wanted, context)
-    elif wanted.out_of_fold:
-        calibrated = calibrate_out_of_fold(again, wanted, context)
+    calibrated = _calibrated(again, measured_on, wanted, context)
     if calibrated is not None:
         trained = replace(trained, recalibration=calibrated.recalibration)
     positives = int(loaded.y_true.sum())
@@ -196,3 +198,12 @@ def _given(settings: Settings) -> dict[str, Any]:
     """The settings that make a difference, for the manifest."""
     chosen = asdict(settings)
     return {name: chosen[name] for name in GIVEN}
+
+
+def _calibrated(
+    again: Refits, measured_on: Table | None, wanted: Wanted, context: Context
+) -> Calibrated | None:
+    """What was asked for of calibration, on a table or out of fold."""
+    if measured_on is not None:
+        return calibrate(again, measured_on, wanted, context)
+    return calibrate_out_of_fold(again, wanted, context) if wanted.out_of_fold else None

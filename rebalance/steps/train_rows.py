@@ -18,7 +18,7 @@ from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.context import Context
 from rebalance.steps.designed import OFFSET_TOLERANCE, may_start_from, refuse_other_design
 from rebalance.steps.features import check_total, weights, whole
-from rebalance.steps.train_task import SAMPLE_COLUMNS, TrainTask
+from rebalance.steps.train_task import SAMPLE_COLUMNS, TrainTask, own_columns
 from rebalance.storage.tables import Table, located
 
 
@@ -52,8 +52,9 @@ def load(table: Table, task: TrainTask, kinds: Mapping[str, Kind], context: Cont
     if task.drawn is not None and task.drawn.pilot is not None:
         needed |= task.drawn.pilot.kinds
     if task.drawn is not None:
-        needed |= dict.fromkeys(SAMPLE_COLUMNS, "number")
-        needed |= {"rb_row": "number"} if "rb_row" in table.names else {}
+        own = own_columns(task.drawn)
+        needed |= dict.fromkeys(own, "number")
+        needed |= {"rb_row": "number"} if own and "rb_row" in table.names else {}
     weighted = task.sample_weight
     counter = LabelCounter(task.label)
     parts: list[pa.RecordBatch] = []
@@ -80,7 +81,7 @@ def load(table: Table, task: TrainTask, kinds: Mapping[str, Kind], context: Cont
             check_total(own_weight, y_true, weighted)
             own_weight = own_weight / own_weight.mean()  # their scale must not change a fit
     loaded = Loaded(pa.Table.from_batches(parts), chosen, y_true, own_weight)
-    if task.drawn is not None:
+    if task.drawn is not None and task.drawn.design.correctable:
         _check_design(table, task.drawn, loaded)
     return loaded
 
@@ -109,7 +110,7 @@ def start_of(loaded: Loaded, task: TrainTask, from_baseline: bool, context: Cont
     """
     drawn, y_true = task.drawn, loaded.y_true
     weight = np.ones(len(y_true)) if loaded.sample_weight is None else loaded.sample_weight
-    if drawn is None or task.correction == "posthoc":
+    if drawn is None or task.correction in ("posthoc", "none"):
         return Start(float(np.log(weight[y_true].sum() / weight[~y_true].sum())), False)
     expanded = loaded.table.column("rb_weight").to_numpy()
     means = [np.average(weight[rows], weights=expanded[rows]) for rows in (y_true, ~y_true)]
@@ -135,7 +136,7 @@ def training_rows(
     if start.from_pilot and task.drawn is not None and task.drawn.pilot is not None:
         baseline = task.drawn.pilot.log_odds(columns)
     population = None
-    if task.drawn is not None:
+    if task.drawn is not None and task.drawn.design.correctable:
         population = columns["rb_weight"].to_numpy() * (1.0 if weight is None else weight)
     if task.correction == "weight":
         weight = population

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rebalance.core.design import Design
 from rebalance.core.labels import canonical
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.steps.artifacts.drawn import Drawn, read_design, read_design_file
+from rebalance.steps.context import Context
 from rebalance.steps.designed import dropped
+from rebalance.steps.recalibrate import Wanted
 from rebalance.storage.tables import Table
 
 SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
@@ -44,6 +47,51 @@ def find_design(table: Table, inputs: Sequence[str], design: str | None) -> Draw
     if design is not None:
         return read_design_file(design)
     return read_design(inputs[0], table.metadata) if len(inputs) == 1 else None
+
+
+def own_columns(drawn: Drawn | None) -> tuple[str, ...]:
+    """The sample's columns that a correction needs."""
+    return SAMPLE_COLUMNS if drawn is None or drawn.design.correctable else ()
+
+
+def tell_limits(drawn: Drawn | None, model: str, wanted: Wanted, context: Context) -> None:
+    """Say what a correction does not undo, or undoes in part.
+
+    Raises
+    ------
+    UsageError : a sample is asked for what it cannot know.
+    """
+    design = drawn.design if drawn is not None else None
+    if design is not None and not design.correctable:
+        wanted.refuse_without_table(design.method)
+        if wanted.method is None:
+            context.note(
+                f"{design.method} has no known inclusion probabilities: the model's are the "
+                "sample's; --calibrate-on TABLE --recalibrate platt makes them the population's"
+            )
+    elif design is not None and design.repeated is not None and model != "logistic":
+        context.note(
+            f"positives were repeated {design.repeated:.3g} times, which of a {model} model the "
+            "offset corrects about, not exactly: look at predicted_over_observed"
+        )
+
+
+def scale_of(task: TrainTask) -> str:
+    """Whether what is fitted is on the scale of the "sample" or of the "population"."""
+    known = task.drawn is None or task.drawn.design.correctable
+    return "sample" if task.correction == "posthoc" or not known else "population"
+
+
+def _correction(design: Design, asked: str | None) -> str:
+    """The correction asked for; "none" of a sample that nothing undoes.
+
+    Raises
+    ------
+    ArtifactError : one is asked for, and there is none.
+    """
+    if asked is not None:
+        design.require_known()
+    return asked or ("offset" if design.correctable else "none")
 
 
 def no_population(table: Table) -> UsageError:
@@ -86,7 +134,7 @@ def sampled_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainT
     ------
     ArtifactError : it has lost its design, or was drawn for another label.
     """
-    lost = [name for name in SAMPLE_COLUMNS if name not in table.names]
+    lost = [name for name in own_columns(drawn) if name not in table.names]
     if drawn is None or lost:
         what = f"has no column '{lost[0]}'" if drawn is not None else "has no design"
         raise ArtifactError(
@@ -109,7 +157,7 @@ def sampled_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainT
     return TrainTask(
         label=known.column,
         positive=known.positive,
-        correction=asked.correction or "offset",
+        correction=_correction(design, asked.correction),
         drop=dropped(design, table, asked.drop, asked.key),
         key=asked.key,
         sample_weight=asked.sample_weight or design.sample_weight,

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from rebalance.core.design import Budget, Design, ScoreHistogram
+from rebalance.core.design import UNKNOWN, Budget, Design, ScoreHistogram
 from rebalance.core.labels import Label
-from rebalance.errors import UsageError
+from rebalance.errors import ArtifactError, UsageError
 
 LABEL = Label("y", "1", ("0",))
 
@@ -140,3 +140,20 @@ def test_scores_below_the_smallest_double_are_at_the_floor() -> None:
 def test_a_design_survives_json() -> None:
     made = design(drop=("a",), key="k", c=0.1 + 0.2)
     assert Design.from_document(json.loads(json.dumps(made.to_document()))) == made
+
+
+def test_positives_that_are_repeated_shift_all_rows_alike() -> None:
+    made = design(method="random-over", score="uniform", rate=1, floor=1, repeated=4.5)
+    read = Design.from_document(made.to_document())
+    assert read == made
+    assert read.pi_1(np.zeros(2)).tolist() == [4.5, 4.5]
+    assert read.offset(np.zeros(2)) == pytest.approx(np.log(4.5))
+
+
+def test_what_has_no_known_probability_gives_none() -> None:
+    made = design(method="smote", score=UNKNOWN, stages=({"method": "smote"},))
+    assert Design.from_document(json.loads(json.dumps(made.to_document()))) == made
+    assert not made.correctable
+    for ask in (made.pi_0, made.pi_1, made.offset):
+        with pytest.raises(ArtifactError, match="made by smote"):
+            ask(np.zeros(2))

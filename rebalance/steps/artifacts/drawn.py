@@ -34,7 +34,7 @@ class Drawn:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """The columns needed to recompute inclusion probabilities, by kind."""
-        return self._sampler.kinds
+        return self._sampler.kinds if self.design.correctable else {}
 
     @cached_property
     def _sampler(self) -> Sampler:

@@ -43,6 +43,16 @@ class Model:
     recalibration: Recalibration | None = None
 
     @property
+    def correctable(self) -> bool:
+        """Whether its log odds before any recalibration are the population's, not the sample's."""
+        return self.drawn is None or self.drawn.design.correctable
+
+    @property
+    def gives_population(self) -> bool:
+        """Whether its probabilities are the population's."""
+        return self.correctable or self.recalibration is not None
+
+    @property
     def kinds(self) -> dict[str, Kind]:
         """The columns needed for the population's probabilities, by kind."""
         needed = dict(self.fitted.kinds)
@@ -69,12 +79,15 @@ class Model:
         return own if self.recalibration is None else self.recalibration(own)
 
     def own_log_odds(self, batch: Batch) -> Floats:
-        """The population's log odds as the model has them before any recalibration, shape (n,)."""
+        """The population's log odds as the model has them before any recalibration, shape (n,).
+
+        The sample's, where the sample was made by a method that nothing undoes.
+        """
         baseline = np.full(len(batch), self.constant_log_odds)
         if self.starts_from_pilot and self.drawn is not None and self.drawn.pilot is not None:
             baseline = self.drawn.pilot.log_odds(batch.features(self.drawn.pilot.kinds))
         found = self.fitted.log_odds(batch.features(self.fitted.kinds), baseline)
-        if self.scale == "sample" and self.drawn is not None:
+        if self.scale == "sample" and self.drawn is not None and self.correctable:
             return to_population(found, self.drawn.offset(batch))
         return found
 

@@ -1,0 +1,1 @@
+"""Samples by methods that work in memory, and by repeating rows: what only they need."""

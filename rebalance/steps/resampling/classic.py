@@ -1,0 +1,51 @@
+"""What is asked of a classic sampler, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rebalance.samplers.chains import Chain
+from rebalance.steps.ready import Asked
+
+DEFAULT_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Classic:
+    """What the user wants of one of imbalanced-learn's methods, after a thinning or alone.
+
+    settings : NAME=VALUE each. impute : `MEDIAN`, or None where missing values are refused.
+    drop : columns that are no features. seconds : the most that it may take.
+    """
+
+    asked: Asked
+    chain: Chain
+    settings: Sequence[str] = ()
+    impute: str | None = None
+    drop: tuple[str, ...] = ()
+    seconds: float = DEFAULT_SECONDS
+
+
+@dataclass(frozen=True)
+class ResampleResult:
+    """What was kept and made of a table, and how it was done."""
+
+    output: str
+    method: str
+    rows: int
+    positives: int
+    negatives: int
+    kept_positives: int
+    kept_negatives: int
+    made_positives: int
+    made_negatives: int
+    ratio: float | None
+    correctable: bool
+    stages: Sequence[Mapping[str, Any]]
+    imputed: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return asdict(self)

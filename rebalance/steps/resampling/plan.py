@@ -1,0 +1,38 @@
+"""table + a method that works in memory -> what it will take, before any of it is done"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rebalance.core.design import UNIFORM, Budget
+from rebalance.samplers.chains import share_budget
+from rebalance.steps.context import Context
+from rebalance.steps.plan import Plan, plan_table
+from rebalance.steps.ready import NEED, ready
+from rebalance.steps.resampling.classic import Classic
+from rebalance.steps.resampling.rows import choose_kinds, memory_of
+
+
+def plan_classic(wanted: Classic, context: Context) -> Plan:
+    """What a classic method would do; reads no more than the first rows.
+
+    After a thinning, the memory is that of the thinning: its rows are not known yet.
+
+    Raises
+    ------
+    UsageError, DataError, ArtifactError : whatever would be found before the table is read.
+    """
+    thin, _ = share_budget(wanted.chain, wanted.asked.budget)
+    asked = replace(
+        wanted.asked,
+        method=wanted.chain.thinning or UNIFORM,
+        budget=thin or Budget(rate=1.0),
+        key=wanted.asked.key if thin else None,
+    )
+    found = ready(asked, context)
+    plan = plan_table(found.table, NEED, context)
+    if wanted.chain.then is None or thin is not None:
+        return plan
+    wanted.chain.then.settings(wanted.settings)
+    choose_kinds(found, wanted.chain.then, wanted.drop, wanted.asked.key, context)
+    return replace(plan, memory_bytes=memory_of(found.table, plan.rows, wanted.chain.then))

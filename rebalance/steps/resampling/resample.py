@@ -1,0 +1,218 @@
+"""table, thinned or whole -> matrix in memory -> kept rows and made rows"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance.core.design import UNIFORM, Budget, Design
+from rebalance.core.labels import Label, is_positive
+from rebalance.core.matrix import MEDIAN, Matrix, encode
+from rebalance.errors import DataError, FitError, UsageError
+from rebalance.samplers.chains import positives_wanted, share_budget
+from rebalance.samplers.imbalanced import Method
+from rebalance.samplers.resampling import Order, Resampled
+from rebalance.steps.artifacts.drawn import Drawn
+from rebalance.steps.context import Context
+from rebalance.steps.ready import Ready, ready
+from rebalance.steps.resampling.classic import Classic, ResampleResult
+from rebalance.steps.resampling.effort import Limits, check_effort
+from rebalance.steps.resampling.resampled import Work, write
+from rebalance.steps.resampling.rows import Rows, choose_kinds, memory_of, require_memory
+from rebalance.steps.sample import choose_design
+from rebalance.steps.selection import Selection
+from rebalance.storage.atomic import write_bytes
+from rebalance.storage.tables import Batch
+
+
+def resample(wanted: Classic, context: Context) -> ResampleResult:
+    """Keep rows, bit for bit and in input order, and write made ones after them.
+
+    `rb_row` is int64, null in made rows; with methods that make rows, `rb_synthetic` is bool and
+    `rb_parents` a list of int64, the `rb_row` of the rows that a made one was made of (text in
+    CSV). Made rows have null in columns that are no features.
+
+    Raises
+    ------
+    UsageError : an impossible budget or setting, or more time or memory than is allowed.
+    DataError : missing values, or features of a kind that the method does not take.
+    FitError : the method found nothing to work on.
+    """
+    method = wanted.chain.then
+    if method is None:
+        raise ValueError("a chain without a method of imbalanced-learn's")
+    settings = method.settings(wanted.settings)
+    thin, budget = share_budget(wanted.chain, wanted.asked.budget)
+    _check_options(wanted)
+    found = ready(
+        replace(
+            wanted.asked,
+            method=wanted.chain.thinning or UNIFORM,
+            budget=thin or Budget(rate=1.0),
+            key=wanted.asked.key if thin else None,
+        ),
+        context,
+    )
+    kinds, no_features = choose_kinds(found, method, wanted.drop, wanted.asked.key, context)
+    if thin is None:
+        known = found.table.rows_if_known
+        require_memory(found.table, known or found.table.rows_guessed(), method, context)
+    design, rows = _thinned(found, context)
+    require_memory(found.table, len(rows), method, context)
+    _check_label(method, design.label)
+    number = _wanted(method, budget, rows.y_true)
+    order = Order(method, settings, number, wanted.asked.seed, context.threads)
+    columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
+    with rows.located():
+        matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
+    _tell_filled(matrix, method, context)
+    order.check(matrix, rows.y_true)
+    held = memory_of(found.table, len(rows), method)
+    limits = Limits(wanted.seconds, context.memory_limit, held)
+    check_effort(order, matrix, rows.y_true, limits, context)
+    done = order.carry_out(matrix, rows.y_true, context.note)
+    _check_done(order, done, rows.y_true, context)
+    unmade = tuple(no_features) if method.makes else ()
+    if unmade:
+        context.note(
+            f"{', '.join(map(repr, unmade))}: null in made rows, and so no feature in training"
+        )
+    work = Work(found, rows, matrix, order, done, design if thin else None, unmade)
+    final = work.design(design, wanted.asked.key)
+    write(work, final, wanted.asked.output)
+    if found.design_output is not None:
+        write_bytes(found.design_output, Drawn(final, None).to_json().encode())
+    elif wanted.asked.output == "-":
+        context.note("the design was not written: give --design FILE to train on this sample")
+    kept_positives, kept_negatives, made_positives, made_negatives = work.counts
+    left = kept_positives + made_positives
+    return ResampleResult(
+        output=wanted.asked.output,
+        method=final.method,
+        rows=design.positives + design.negatives,
+        positives=design.positives,
+        negatives=design.negatives,
+        kept_positives=kept_positives,
+        kept_negatives=kept_negatives,
+        made_positives=made_positives,
+        made_negatives=made_negatives,
+        ratio=(kept_negatives + made_negatives) / left if left else None,
+        correctable=False,
+        stages=final.stages,
+        imputed=work.imputed,
+    )
+
+
+def _check_done(order: Order, done: Resampled, y_true: NDArray[np.bool_], context: Context) -> None:
+    """Say where another number of rows came out than was wanted.
+
+    Raises
+    ------
+    FitError : a class has no rows left.
+    """
+    positives = int(y_true[done.kept].sum() + done.made_positive.sum())
+    negatives = len(done.kept) + len(done.made) - positives
+    if not positives or not negatives:
+        raise FitError(
+            f"{order.method.name} left no {'negatives' if positives else 'positives'}",
+            remedy="change its parameters with --set, or choose another --method",
+        )
+    found = negatives if order.method.role == "under" else positives
+    wanted = order.wanted
+    if order.method.role in ("over", "under") and wanted and abs(found - wanted) > wanted / 100:
+        word = "negatives" if order.method.role == "under" else "positives"
+        context.note(
+            f"{order.method.name} came to {found:,} {word}, for {wanted:,} wanted: "
+            f"{negatives / positives:.4g} negatives per positive"
+        )
+
+
+def _check_options(wanted: Classic) -> None:
+    """Refuse options that only a streaming sampler has a meaning for."""
+    asked, thinning = wanted.asked, wanted.chain.thinning
+    for name, value, needed in (
+        ("--probabilities", asked.probabilities, "known probabilities"),
+        ("--combine-pilot", asked.combine_pilot or None, "known probabilities"),
+        ("--floor", asked.floor if thinning is None else None, "a thinning"),
+        ("--mix", asked.mix if thinning is None else None, "a thinning"),
+        ("--score", asked.score if thinning is None else None, "a thinning"),
+        ("--correction", asked.correction if thinning is None else None, "a thinning"),
+    ):
+        if value is not None:
+            raise UsageError(
+                f"{name} needs {needed}, which {wanted.chain.then and wanted.chain.then.name} "
+                "does not have",
+                remedy="leave it out",
+            )
+
+
+def _check_label(method: Method, label: Label) -> None:
+    """Refuse to make negatives where several values of the label count as negative."""
+    if method.makes and method.role == "under" and len(label.negatives) > 1:
+        raise DataError(
+            f"{method.name} makes negatives, and {len(label.negatives)} values of the label count "
+            "as negative: which one a made row has is not known",
+            where=f"column '{label.column}'",
+            remedy="choose a method that keeps rows, as near-miss",
+        )
+
+
+def _thinned(found: Ready, context: Context) -> tuple[Design, Rows]:
+    """The rows that a thinning keeps, in memory; all of them at the rate 1."""
+    parts: list[Batch] = []
+    numbers: list[NDArray[np.int64]] = []
+    classes: list[NDArray[np.bool_]] = []
+    with Selection(found.table, found.known, context, keep_ranks=False) as selection:
+        selection.look()
+        design = choose_design(selection.population, found.known, found.pilot, found.table, context)
+        drawn = Drawn(design, found.pilot)
+        for each in selection.candidates(design):
+            y_true = is_positive(each.rows.column(design.label.column), design.label)
+            log_score = drawn.log_score_of(each.rank)
+            pi = np.where(y_true, design.pi_1(log_score), design.pi_0(log_score))
+            at = np.flatnonzero(each.draws < pi)
+            parts.append(each.rows if len(at) == len(y_true) else each.rows.take(at))
+            numbers.append(each.number[at])
+            classes.append(y_true[at])
+    rows = Rows(tuple(parts), np.concatenate(numbers), np.concatenate(classes))
+    for positive, word in ((True, "positives"), (False, "negatives")):
+        if not (rows.y_true == positive).any():
+            raise DataError(
+                f"the thinning left no {word}",
+                where=found.table.place,
+                remedy="give a larger --rate",
+            )
+    return design, rows
+
+
+def _wanted(method: Method, budget: Budget | None, y_true: NDArray[np.bool_]) -> int | None:
+    """The number of rows wanted of the class that the method changes."""
+    positives = int(y_true.sum())
+    negatives = len(y_true) - positives
+    if budget is None:
+        return None
+    if method.role == "under":
+        return max(round(budget.negatives(positives, negatives)), 1)
+    wanted = round(positives_wanted(method.name, budget.ratio or 0.0, positives, negatives))
+    return max(wanted, positives + 1)
+
+
+def _tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
+    """Say what was imputed, and which columns tell no rows apart."""
+    for each in matrix.places:
+        if each.filled:
+            word = "most frequent value" if each.codes else "median"
+            context.note(
+                f"'{each.name}': {each.filled:,} missing values count as the {word} "
+                f"{each.filled_with} in distances; kept rows keep them missing"
+            )
+    if method.makes and any(each.filled for each in matrix.places):
+        context.note(
+            "made rows have no missing values, so a model may tell them by that; where it matters, "
+            "fill in missing values before"
+        )
+    if matrix.constant:
+        names = ", ".join(map(repr, matrix.constant))
+        context.note(f"constant, so no distance depends on it: {names}")

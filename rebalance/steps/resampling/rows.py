@@ -1,0 +1,213 @@
+"""rows of a table in memory: their features, and batches of made rows like them"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.arrays import to_arrow
+from rebalance.core.kinds import Kind
+from rebalance.core.matrix import Matrix, Place
+from rebalance.errors import DataError, UsageError
+from rebalance.samplers.imbalanced import Method
+from rebalance.samplers.resampling import Resampled
+from rebalance.steps.context import Context
+from rebalance.steps.features import choose_features, whole
+from rebalance.steps.memory import HEAVY, MB, row_bytes
+from rebalance.steps.ready import Ready
+from rebalance.storage.tables import Batch, Table, located
+from rebalance.storage.text_schema import TextSchema
+
+# Every value as it was read, as a feature, in the matrix, in the method's copy and in the output.
+_COPIES = 5.0
+# One column for each value of a category on top, though mostly zeros.
+_CODED_COPIES = 8.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table in input order: batches of them, their numbers, and their classes."""
+
+    parts: tuple[Batch, ...]
+    numbers: NDArray[np.int64]
+    y_true: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def feature(self, name: str, kind: Kind) -> pa.Array:
+        """A column of all rows as a feature."""
+        arrays = [part.feature(name, kind) for part in self.parts]
+        if any(pa.types.is_dictionary(array.type) for array in arrays):
+            arrays = [array.cast(array.type.value_type) for array in arrays]
+        return whole(pa.chunked_array(arrays))
+
+    def values(self, name: str, at: NDArray[np.int64]) -> pa.Array:
+        """A column of the rows at these positions, as it stands in the file."""
+        column = pa.chunked_array([part.source.column(name) for part in self.parts])
+        return whole(column.take(to_arrow(at)))
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Add the file and the row's number to what goes wrong with the rows' values."""
+        with located(self.parts[0].place):
+            try:
+                yield
+            except DataError as exc:
+                exc.row = None if exc.row is None else int(self.numbers[exc.row])
+                raise
+
+    def relaxed(self, batch: Batch) -> Batch:
+        """A batch of which every column may hold nulls, as made rows have them."""
+        if isinstance(batch.schema, TextSchema):
+            return batch
+        fields = [field.with_nullable(True) for field in batch.schema]
+        return replace(batch, schema=pa.schema(fields, metadata=batch.schema.metadata))
+
+
+def choose_kinds(
+    found: Ready, method: Method, drop: tuple[str, ...], key: str | None, context: Context
+) -> tuple[dict[str, Kind], list[str]]:
+    """The features by kind, and the columns that are none, without the label.
+
+    Raises
+    ------
+    DataError : a feature is of a kind that the method does not take.
+    """
+    table, label, pilot = found.table, found.known.column, found.pilot
+    dropped = [*drop, *(pilot.drop if pilot else ())]
+    kinds = choose_features(
+        table,
+        label,
+        drop=[name for name in dropped if name in table.names or name in drop],
+        key=key or (pilot.key if pilot and pilot.key in table.names else None),
+        sample_weight=pilot.sample_weight if pilot else None,
+        context=context,
+    )
+    times = [name for name, kind in kinds.items() if kind == "time"]
+    if times:
+        context.note(f"{', '.join(map(repr, times))}: a time is no feature for distances")
+    kinds = {name: kind for name, kind in kinds.items() if kind != "time"}
+    _check_kinds(table, kinds, method)
+    return kinds, [name for name in table.names if name not in kinds and name != label]
+
+
+def _check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> None:
+    """Refuse features that the method does not take, and name the method that does."""
+    coded = ["category", *(["boolean"] if method.makes else [])]
+    categories = [name for name, kind in kinds.items() if kind in coded]
+    numbers = [name for name in kinds if name not in categories]
+    wrong = {"numbers": categories, "categories": numbers}.get(method.needs, [])
+    leave_out = " ".join(f"--drop '{name}'" if " " in name else f"--drop {name}" for name in wrong)
+    if wrong and wrong != list(kinds):
+        many = f"column{'s' * (len(wrong) > 1)} {', '.join(map(repr, wrong))}"
+        what = "categories" if method.needs == "numbers" else "numbers"
+        other = "--method smotenc takes both, or " if method.role == "over" else ""
+        raise DataError(
+            f"{method.name} takes {method.needs} only, and there are {what}",
+            where=f"{table.place}, {many}",
+            remedy=f"{other}leave them out of the distances with {leave_out}",
+        )
+    if method.needs == "numbers" and not numbers:
+        lacking, other = "numbers", "smoten takes categories" if method.makes else ""
+    elif method.needs == "categories" and not categories:
+        lacking, other = "categories", "smote takes numbers"
+    elif method.needs == "numbers and categories" and not (categories and numbers):
+        lacking = "numbers" if not numbers else "categories"
+        other = f"{'smoten' if not numbers else 'smote'} does without"
+    else:
+        return
+    raise DataError(
+        f"{method.name} needs {lacking}, and no feature is one",
+        where=table.place,
+        remedy=f"choose another --method: {other or 'random-under needs no features'}",
+    )
+
+
+def require_memory(table: Table, rows: int, method: Method, context: Context) -> None:
+    """Refuse a table that is too large for the memory limit, where there is one.
+
+    Raises
+    ------
+    UsageError : says how much is needed, and to thin first.
+    """
+    if context.memory_limit is None:
+        return
+    needed = memory_of(table, rows, method)
+    if needed > context.memory_limit:
+        raise UsageError(
+            f"{method.name} needs all rows in memory: about {needed / MB:,.0f} MB for {rows:,} "
+            f"rows, and the limit is {context.memory_limit / MB:,.0f} MB",
+            where=table.place,
+            remedy=f"thin first: --method nonuniform,{method.name} with --pilot and --rate (or "
+            f"uniform,{method.name}), or raise --memory-limit",
+        )
+
+
+def memory_of(table: Table, rows: int, method: Method) -> int:
+    """The bytes that so many rows take, with the matrix and its copies."""
+    copies = _COPIES if method.needs == "numbers" else _CODED_COPIES
+    return int(HEAVY + copies * rows * (row_bytes(table) + 8 * len(table.names)))
+
+
+def made_batch(rows: Rows, matrix: Matrix, done: Resampled, label: str) -> Batch:
+    """Made rows as rows of the table: features decoded, the class's label, null in the rest."""
+    first = rows.relaxed(rows.parts[0])
+    names = first.source.schema.names
+    unscaled = matrix.unscaled(done.made)
+    places = {place.name: place for place in matrix.places}
+    of_class = [int(np.argmax(rows.y_true == positive)) for positive in (False, True)]
+    arrays = []
+    for name in names:
+        kind = first.source.column(name).type
+        if name == label:
+            array = rows.values(name, np.where(done.made_positive, of_class[1], of_class[0]))
+        elif name not in places:
+            array = pa.nulls(len(done.made), kind)
+        elif places[name].codes:
+            codes = np.rint(unscaled[name]).astype(np.int64)
+            array = rows.values(name, places[name].first_rows[codes])
+        else:
+            array = _numbers(unscaled[name], places[name], first, name)
+        arrays.append(array)
+    made = pa.RecordBatch.from_arrays(
+        arrays, schema=pa.schema([pa.field(name, first.source.column(name).type) for name in names])
+    )
+    return replace(first, source=made)
+
+
+def _numbers(values: NDArray[np.float64], place: Place, like: Batch, name: str) -> pa.Array:
+    """Made numbers with the column's type; of a text file, as text."""
+    stands, decided = like.source.column(name).type, like.schema.field(name).type
+    if pa.types.is_fixed_size_list(decided):
+        inner = _typed(values.reshape(-1), place, decided.value_type)
+        return pa.FixedSizeListArray.from_arrays(inner, decided.list_size).cast(stands)
+    typed = _typed(values, place, decided)
+    if not isinstance(like.schema, TextSchema) or stands == decided:
+        return typed.cast(stands)
+    text = typed.cast(pa.string())
+    mark = like.schema.form(name).decimal
+    if mark == ".":
+        return text
+    import pyarrow.compute as pc
+
+    return pc.replace_substring(text, ".", mark)
+
+
+def _typed(values: NDArray[np.float64], place: Place, kind: pa.DataType) -> pa.Array:
+    """Numbers of a type: whole ones rounded, within what was there."""
+    if pa.types.is_integer(kind):
+        rounded = np.clip(np.rint(values), place.low, place.high)
+        whole_type = np.uint64 if pa.types.is_unsigned_integer(kind) else np.int64
+        # As float64, the greatest whole number would be one too large.
+        rounded = np.minimum(rounded, np.nextafter(float(np.iinfo(whole_type).max), 0))
+        return to_arrow(rounded.astype(whole_type)).cast(kind)
+    if pa.types.is_decimal(kind):
+        rounded = np.clip(np.round(values, kind.scale), place.low, place.high)
+        return to_arrow(rounded).cast(kind)
+    return to_arrow(values).cast(kind, safe=False)
