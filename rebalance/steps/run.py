@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rebalance import __version__
@@ -26,8 +25,9 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.recalibrate import AUTO, Wanted
 from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
+from rebalance.steps.together import made_together
 from rebalance.steps.train import TrainResult, train
-from rebalance.storage.atomic import check_outputs, write_bytes
+from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
 from rebalance.storage.remote import is_uri
 from rebalance.storage.tables import Table, located
@@ -119,33 +119,25 @@ def run(
     kept = budget or _default_budget(positives, negatives, context)
     if key is None and time is None and kept.efficiency is None:
         kept.negatives(positives - round(test * positives), negatives - round(test * negatives))
-    # Made beside the target and moved there at the end: a run that fails leaves what was there.
-    with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as working:
-        paths = {name: str(Path(working) / file) for name, file in FILES.items()}
-        result = _steps(
-            [str(path) for path in table.paths],
-            label,
-            paths,
-            budget=kept,
-            test=test,
-            time=time,
-            key=key,
-            method=method,
-            pilot_model=pilot_model or model,
-            model=model,
-            positive=positive,
-            drop=drop,
-            sample_weight=sample_weight,
-            settings=settings,
-            recalibrate=recalibrate,
-            context=context,
-        )
-        text = json.dumps(result.report, indent=2, sort_keys=True, allow_nan=False)
-        write_bytes(paths["report"], text.encode() + b"\n")
-        target.mkdir(exist_ok=True)
-        for name, file in FILES.items():
-            Path(paths[name]).replace(target / file)
-    return result
+    make = partial(
+        _steps,
+        [str(path) for path in table.paths],
+        label,
+        budget=kept,
+        test=test,
+        time=time,
+        key=key,
+        method=method,
+        pilot_model=pilot_model or model,
+        model=model,
+        positive=positive,
+        drop=drop,
+        sample_weight=sample_weight,
+        settings=settings,
+        recalibrate=recalibrate,
+        context=context,
+    )
+    return made_together(target, FILES, make)
 
 
 def _steps(

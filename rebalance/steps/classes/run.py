@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rebalance import __version__
@@ -25,8 +23,8 @@ from rebalance.steps.predict import predict
 from rebalance.steps.ready import Asked
 from rebalance.steps.sample import sample
 from rebalance.steps.split import split
+from rebalance.steps.together import made_together
 from rebalance.steps.train import train
-from rebalance.storage.atomic import write_bytes
 
 REPORT_FORMAT = 1
 FILES = {
@@ -82,16 +80,7 @@ def class_run(target: Path, asked: ClassRunAsked, context: Context) -> ClassRunR
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
     get_class_learner(asked.model, asked.settings)
-    # Made beside the target and moved there at the end: a run that fails leaves what was there.
-    with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as working:
-        paths = {name: str(Path(working) / file) for name, file in FILES.items()}
-        result = _steps(asked, paths, context)
-        text = json.dumps(result.report, indent=2, sort_keys=True, allow_nan=False)
-        write_bytes(paths["report"], text.encode() + b"\n")
-        target.mkdir(exist_ok=True)
-        for name, file in FILES.items():
-            Path(paths[name]).replace(target / file)
-    return result
+    return made_together(target, FILES, lambda paths: _steps(asked, paths, context))
 
 
 def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> ClassRunResult:
