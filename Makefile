@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint format docs bench paper lowest clean
+.PHONY: demo test check lint format docs bench pilots paper lowest clean
 
 demo: $(READY)  ## flights: everything against 5% of the negatives, in one table
 	@$(BIN)/python -m tests.benchmarks.demo
@@ -35,6 +35,9 @@ bench: $(READY)  ## five splits of flights, and speed against other tools, into 
 	@$(BIN)/python -m tests.benchmarks.demo --write
 	@$(BIN)/python -m tests.benchmarks.flights --write
 	@$(BIN)/python -m tests.benchmarks.speed --write
+
+pilots: $(READY)  ## which pilot and score, on three tables, into rebalance/guide/sampling.md
+	@$(BIN)/python -m tests.benchmarks.pilots --write
 
 paper: $(READY)  ## the simulations of Wang, Zhang and Wang 2021, into rebalance/guide/paper.md
 	@$(BIN)/python -m tests.benchmarks.paper --write

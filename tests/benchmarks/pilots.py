@@ -30,6 +30,7 @@ from rebalance.steps.sample import sample
 from rebalance.steps.split import split
 from rebalance.steps.train import train
 from tests.benchmarks.contest import FLIGHTS, ROOT, replace_table
+from tests.benchmarks.crossfit import lines as crossfit_lines
 
 Floats = NDArray[np.float64]
 
@@ -246,7 +247,7 @@ def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def main() -> None:
     """Measure, print, and put the tables into the guide if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="put the tables into the guide")
     chosen = parser.parse_args()
     seeds = range(chosen.seeds)
@@ -257,6 +258,7 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as name:
         tables = {
+            "crossfit": markdown(["", "linear", "curved"], crossfit_lines()),
             "pilots": markdown(headings, compare(Path(name), seeds)),
             "honesty": markdown(
                 [
