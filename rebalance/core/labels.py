@@ -21,6 +21,7 @@ from rebalance.core.arrays import to_numpy
 from rebalance.errors import ArtifactError, DataError, nearest
 
 MAX_VALUES = 1_000
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,9 @@ def choose_label(column: str, counts: Mapping[str, int], asked: str | None) -> L
         With three or more it is a `ManyClassesError`.
     """
     where = f"column '{column}'"
-    listed = ", ".join(f"{value} ({count:,})" for value, count in counts.items())
+    largest = sorted(counts, key=lambda value: -counts[value])[:SHOWN]
+    listed = ", ".join(f"{value} ({counts[value]:,})" for value in largest)
+    listed += f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
     if not counts:
         raise DataError("the table has no rows", where=where, remedy="check how it was made")
     if len(counts) == 1:

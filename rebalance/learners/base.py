@@ -69,7 +69,8 @@ class Settings:
     """What the user may set of a learner; None stands for the learner's own choice.
 
     `estimates` asks for standard errors of coefficients, `robust` for those of the sandwich even
-    where the model's own would do; `cross_validate` names the kind of penalty to choose.
+    where the model's own would do, and rows that are not `independent`, as copies, have none;
+    `cross_validate` names the kind of penalty to choose.
     """
 
     l2: float | None = None
@@ -82,6 +83,7 @@ class Settings:
     cross_validate: str | None = None
     robust: bool | None = None
     estimates: bool = False
+    independent: bool = True
 
 
 class Reads(Protocol):

@@ -110,7 +110,10 @@ class Logistic:
             found = None
             if settings.estimates:
                 sandwich = bool(settings.robust) or rows.sample_weight is not None
-                found = _estimates(problem, best, chosen.penalty, encoder, sandwich=sandwich)
+                valid = settings.independent and not chosen.penalty.l1
+                found = _estimates(
+                    problem, best, chosen.penalty, encoder, sandwich=sandwich, valid=valid
+                )
         return LinearModel(
             encoder,
             float(best.coefficients[0]),
@@ -139,14 +142,20 @@ class Logistic:
 
 
 def _estimates(
-    problem: Problem, best: Maximum, penalty: Penalty, encoder: Encoder, *, sandwich: bool
+    problem: Problem,
+    best: Maximum,
+    penalty: Penalty,
+    encoder: Encoder,
+    *,
+    sandwich: bool,
+    valid: bool,
 ) -> dict[str, Any]:
-    """Coefficients with intervals; after an l1 penalty, which selects, none are valid.
+    """Coefficients with intervals, where they are valid: not after an l1 penalty, which selects.
 
     `largest_shrinkage` is the furthest that l2 draws one towards 0, in its standard errors.
     """
     at = best.coefficients
-    if penalty.l1:
+    if not valid:
         return estimates(problem.names, at, None, encoder.terms, "none")
     rows = problem.z, problem.eta(at), problem.weight
     ridge = penalty.diagonal(len(at))

@@ -182,7 +182,10 @@ _LIST = (
         "svm-smote",
         "SVMSMOTE",
         _OF_ALL,
-        {"m_neighbors": _count(10), "out_step": Parameter(0.5, low=0, above=True, whole=False)},
+        {
+            "m_neighbors": _count(10),
+            "out_step": Parameter(0.5, low=0, high=1, above=True, whole=False),
+        },
     ),
     _over(
         "kmeans-smote",

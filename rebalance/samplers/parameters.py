@@ -38,7 +38,7 @@ class Parameter:
         except ValueError:
             value = math.nan
         inside = self.low < value if self.above else self.low <= value
-        if self.low == -math.inf or not inside or not value <= self.high:
+        if self.low == -math.inf or not inside or not value <= self.high or math.isinf(value):
             raise UsageError(f"'{text}' is no {name}", where="--set", remedy=f"give {self}")
         return value
 

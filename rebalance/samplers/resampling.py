@@ -146,7 +146,7 @@ class Order:
             made = found[classes == NEGATIVE]
             return Resampled(np.flatnonzero(y_true), made, np.zeros(len(made), dtype=bool), None)
         if role in ("under", "clean"):
-            kept = np.sort(sampler.sample_indices_)
+            kept = np.unique(sampler.sample_indices_)  # seeds are drawn with replacement
             return Resampled(kept, none, np.zeros(0, dtype=bool), None)
         maker, at = sampler, np.arange(len(found))
         if role == "combine":

@@ -115,6 +115,7 @@ def _unseen(numbers: NDArray[np.int64], refits: Refits, context: Context) -> _Un
         )
         return None
     order = np.argsort(numbers, kind="stable")
+    order = order[numbers[order] >= 0]
     return numbers[order], refits.log_odds()[order]
 
 

@@ -25,7 +25,12 @@ def with_estimates(settings: Settings, correction: str, drawn: Drawn | None) -> 
     right.
     """
     robust = True if _curved(correction, drawn) else settings.robust
-    return replace(settings, estimates=True, robust=robust)
+    return replace(settings, estimates=True, robust=robust, independent=not _has_copies(drawn))
+
+
+def _has_copies(drawn: Drawn | None) -> bool:
+    """Whether rows of the sample are copies of others, or made of them."""
+    return drawn is not None and (drawn.design.repeated is not None or not drawn.design.correctable)
 
 
 def _curved(correction: str, drawn: Drawn | None) -> bool:
@@ -42,7 +47,12 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
     if not isinstance(fitted, LinearModel):
         return {"estimates": None, "cross_validation": None}
     found, path = fitted.estimates, fitted.cross_validation
-    if found is not None and found["variance"] == "none":
+    if found is not None and found["variance"] == "none" and _has_copies(model.drawn):
+        context.note(
+            "copies, made rows and rows chosen by their neighbours are no evidence of their own: "
+            "no standard errors are given"
+        )
+    elif found is not None and found["variance"] == "none":
         context.note(
             "an l1 penalty chooses among the slopes, and after that no valid standard errors "
             "exist: none are given"

@@ -53,12 +53,16 @@ class Refits:
 
     @property
     def numbers(self) -> NDArray[np.int64] | None:
-        """Each row's number in the table that it came from, shape (n,), where that is known."""
+        """Each row's number in the table that it came from, shape (n,), where that is known.
+
+        A row that was made has -1.
+        """
         if self.model.drawn is None:
             return np.arange(len(self.rows))
-        if "rb_row" not in self.loaded.column_names or not self.model.correctable:
+        if "rb_row" not in self.loaded.column_names:
             return None
-        return np.asarray(self.loaded.column("rb_row").to_numpy(), dtype=np.int64)
+        given = np.asarray(self.loaded.column("rb_row").to_numpy(), dtype=np.float64)
+        return np.where(np.isnan(given), -1, given).astype(np.int64)
 
     @property
     def rows_of_source(self) -> int:
@@ -88,7 +92,7 @@ class Refits:
         numbers, label = self.numbers, self.model.label
         if numbers is None:
             return False
-        expected = np.sort(numbers[self.rows.y_true])
+        expected = np.sort(numbers[self.rows.y_true & (numbers >= 0)])
         rows = positives = 0
         for batch in table.batches([label.column]):
             with batch.located():
@@ -122,7 +126,7 @@ class Refits:
             seen, outside = self._with_own_pilot(rows.take(~inside), rows.take(inside))
             fitted = self.learner.fit(seen, settings)
             log_odds[inside] = fitted.log_odds(outside.columns, outside.baseline)
-        if self.model.scale == "sample" and self.model.drawn is not None:
+        if self.model.scale == "sample" and self.model.drawn is not None and self.model.correctable:
             return to_population(log_odds, self.loaded.column("rb_offset").to_numpy())
         return log_odds
 

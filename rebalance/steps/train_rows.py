@@ -54,7 +54,7 @@ def load(table: Table, task: TrainTask, kinds: Mapping[str, Kind], context: Cont
     if task.drawn is not None:
         own = own_columns(task.drawn)
         needed |= dict.fromkeys(own, "number")
-        needed |= {"rb_row": "number"} if own and "rb_row" in table.names else {}
+        needed |= {"rb_row": "number"} if "rb_row" in table.names else {}
     weighted = task.sample_weight
     counter = LabelCounter(task.label)
     parts: list[pa.RecordBatch] = []

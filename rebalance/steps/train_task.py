@@ -69,7 +69,9 @@ def tell_limits(drawn: Drawn | None, model: str, wanted: Wanted, context: Contex
                 f"{design.method} has no known inclusion probabilities: the model's are the "
                 "sample's; --calibrate-on TABLE --recalibrate platt makes them the population's"
             )
-    elif design is not None and design.repeated is not None and model != "logistic":
+    elif design is not None and design.repeated is not None:
+        wanted.refuse_without_table(design.method)
+    if design is not None and design.repeated is not None and model != "logistic":
         context.note(
             f"positives were repeated {design.repeated:.3g} times, which of a {model} model the "
             "offset corrects about, not exactly: look at predicted_over_observed"

@@ -311,6 +311,76 @@ def test_a_calibration_on_natural_rows_makes_such_a_model_true(
     assert "--calibrate-on" in alone.stderr
 
 
+def test_the_table_that_was_sampled_is_predicted_by_models_without_its_rows(
+    tmp_path: Path, done: Invoke
+) -> None:
+    source, other = tmp_path / "t.parquet", tmp_path / "other.parquet"
+    out, model = tmp_path / "s.parquet", tmp_path / "m.rbl"
+    for path, seed in ((source, 1), (other, 2)):
+        pq.write_table(simulate(6_000, seed)[0], path)
+    done(["sample", source, "-l", "y", "--method", "smote", "--ratio", 2, "-o", out, "-q"])
+    slopes = []
+    for table in (source, other):
+        train = ["train", out, "--rounds", 150, "-o", model, "--calibrate-on", table, "--json"]
+        shown = done(train)
+        assert "another order" not in shown.stderr
+        calibration = json.loads(shown.stdout)["calibration"]
+        slopes.append(json.dumps(calibration))
+    # Fitted to its own rows, such a model has a slope of 2 and more there; out of fold, and on
+    # rows never seen, it is far too sure of itself: below 1.
+    found = [json.loads(each)["calibration_slope"]["estimate"] for each in slopes]
+    assert max(found) < 0.9
+
+
+@pytest.mark.parametrize("method", ["smote", "random-over"])
+def test_copies_and_made_rows_give_no_standard_errors(
+    tmp_path: Path, done: Invoke, method: str
+) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    pq.write_table(simulate(4_000, 1)[0], source)
+    done(["sample", source, "-l", "y", "--method", method, "--ratio", 2, "-o", out, "-q"])
+    shown = done(["train", out, "--model", "logistic", "-o", tmp_path / "m.rbl", "--json"])
+    estimates = json.loads(shown.stdout)["estimates"]
+    assert estimates["variance"] == "none"
+    assert "standard_error" not in estimates["coefficients"][0]
+    assert "no evidence of their own" in shown.stderr
+
+
+@pytest.mark.parametrize("method", ["smote", "tomek", "random-over", "nonuniform,smote"])
+def test_a_pilot_of_many_classes_is_refused_in_one_line(
+    tmp_path: Path, done: Invoke, rebalance: Invoke, method: str
+) -> None:
+    source, guide = tmp_path / "t.parquet", tmp_path / "p.rbl"
+    table, _ = simulate(3_000, 1)
+    three = pa.array(np.arange(3_000) % 3)
+    pq.write_table(table.drop_columns(["y"]).append_column("kind", three), source)
+    done(["pilot", source, "-l", "kind", "-o", guide, "-q"])
+    budget = ["--rate", 0.1, "--ratio", 2] if "," in method else ["--ratio", 2]
+    budget = [] if method == "tomek" else budget
+    arguments = ["--method", method, *budget, "-o", tmp_path / "s.parquet"]
+    refused = rebalance(["sample", source, "--pilot", guide, *arguments])
+    assert refused.exit_code == 4
+    assert "--positive" in refused.stderr
+
+
+def test_no_row_is_kept_twice(tmp_path: Path, done: Invoke) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    pq.write_table(simulate(2_000, 1)[0], source)
+    done(["sample", source, "-l", "y", "--method", "condensed-nn", "--set", "n_seeds_S=500",
+          "-o", out, "-q"])  # fmt: skip
+    rows = pq.read_table(out)["rb_row"].to_pylist()
+    assert rows == sorted(set(rows))
+
+
+def test_a_dry_run_refuses_what_the_run_refuses(tmp_path: Path, rebalance: Invoke) -> None:
+    source = tmp_path / "t.parquet"
+    pq.write_table(simulate(2_000, 1)[0], source)
+    base = ["sample", source, "-l", "y", "--ratio", 5, "-o", tmp_path / "s.parquet", "--dry-run"]
+    for more in (["--method", "smote", "--probabilities", tmp_path / "p.parquet"],
+                 ["--method", "random-over", "--floor", 0.1]):  # fmt: skip
+        assert rebalance([*base, *more]).exit_code == 2
+
+
 def test_random_over_repeats_positives_with_a_known_multiplicity(
     tmp_path: Path, done: Invoke
 ) -> None:

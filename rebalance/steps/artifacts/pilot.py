@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rebalance import __version__
 from rebalance.core.encoding import Encoder
 from rebalance.core.labels import Label
+from rebalance.errors import ArtifactError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
 from rebalance.learners.logistic import LinearModel
@@ -85,6 +86,12 @@ def load_pilot(content: bytes, title: str) -> Pilot:
     ArtifactError : see `storage.artifacts.unpack`.
     """
     manifest, members = unpack(content, "pilot", title)
+    if "classes" in manifest["label"]:
+        raise ArtifactError(
+            "the pilot is of many classes, where one of a positive value is needed",
+            where=f"file '{title}'",
+            remedy="make one with 'rebalance pilot --positive VALUE'",
+        )
     counts = manifest["counts"]
     outer = np.load(io.BytesIO(members["positives_outer.npy"]), allow_pickle=False)
     return Pilot(

@@ -33,6 +33,25 @@ Floats = NDArray[np.float64]
 _AT_ONCE = 131_072
 
 
+def check_repeating(asked: Asked) -> None:
+    """Refuse options that have no meaning where positives are repeated.
+
+    Raises
+    ------
+    UsageError : one is given.
+    """
+    for name, value in (
+        ("--probabilities", asked.probabilities),
+        ("--combine-pilot", asked.combine_pilot or None),
+        ("--score", asked.score),
+        ("--correction", asked.correction),
+        ("--floor", asked.floor),
+        ("--mix", asked.mix),
+    ):
+        if value is not None:
+            raise UsageError(f"{name} has no meaning for {RANDOM_OVER}", remedy="leave it out")
+
+
 def oversample(asked: Asked, chain: Chain, context: Context) -> ResampleResult:
     """Repeat positives until there are `--ratio` negatives per positive, on average.
 
@@ -45,14 +64,7 @@ def oversample(asked: Asked, chain: Chain, context: Context) -> ResampleResult:
     DataError : the table is damaged, or a label or a key is missing.
     """
     budget = share_budget(chain, asked.budget)[1] or Budget()
-    for name, value in (
-        ("--probabilities", asked.probabilities),
-        ("--combine-pilot", asked.combine_pilot or None),
-        ("--score", asked.score),
-        ("--correction", asked.correction),
-    ):
-        if value is not None:
-            raise UsageError(f"{name} has no meaning for {RANDOM_OVER}", remedy="leave it out")
+    check_repeating(asked)
     found = ready(replace(asked, method=UNIFORM, budget=Budget(rate=1.0)), context)
     design = _design(found, budget.ratio or 0.0, context)
     drawn = Drawn(design, None)

@@ -10,6 +10,8 @@ from rebalance.steps.context import Context
 from rebalance.steps.plan import Plan, plan_table
 from rebalance.steps.ready import NEED, ready
 from rebalance.steps.resampling.classic import Classic
+from rebalance.steps.resampling.oversample import check_repeating
+from rebalance.steps.resampling.resample import check_options
 from rebalance.steps.resampling.rows import choose_kinds, memory_of
 
 
@@ -23,6 +25,10 @@ def plan_classic(wanted: Classic, context: Context) -> Plan:
     UsageError, DataError, ArtifactError : whatever would be found before the table is read.
     """
     thin, _ = share_budget(wanted.chain, wanted.asked.budget)
+    if wanted.chain.then is None:
+        check_repeating(wanted.asked)
+    else:
+        check_options(wanted)
     asked = replace(
         wanted.asked,
         method=wanted.chain.thinning or UNIFORM,

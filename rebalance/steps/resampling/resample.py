@@ -45,7 +45,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
         raise ValueError("a chain without a method of imbalanced-learn's")
     settings = method.settings(wanted.settings)
     thin, budget = share_budget(wanted.chain, wanted.asked.budget)
-    _check_options(wanted)
+    check_options(wanted)
     found = ready(
         replace(
             wanted.asked,
@@ -63,6 +63,9 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     require_memory(found.table, len(rows), method, context)
     _check_label(method, design.label)
     number = _wanted(method, budget, rows.y_true)
+    if method.role in ("over", "combine") and number is not None:
+        made = number - int(rows.y_true.sum())
+        require_memory(found.table, len(rows) + made, method, context)
     order = Order(method, settings, number, wanted.asked.seed, context.threads)
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
@@ -129,8 +132,13 @@ def _check_done(order: Order, done: Resampled, y_true: NDArray[np.bool_], contex
         )
 
 
-def _check_options(wanted: Classic) -> None:
-    """Refuse options that only a streaming sampler has a meaning for."""
+def check_options(wanted: Classic) -> None:
+    """Refuse options that only a streaming sampler has a meaning for.
+
+    Raises
+    ------
+    UsageError : one is given.
+    """
     asked, thinning = wanted.asked, wanted.chain.thinning
     for name, value, needed in (
         ("--probabilities", asked.probabilities, "known probabilities"),
