@@ -29,11 +29,25 @@ def parse_prior(
     return train, true
 
 
+def one_text(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str:
+    """The columns named, as one text: those of many classes may be given one by one.
+
+    Raises
+    ------
+    click.BadParameter : several columns, and not of classes.
+    """
+    if len(value) > 1 and not all("=" in each for each in value):
+        raise click.BadParameter("give one column, or CLASS=COLUMN for each class", ctx, parameter)
+    return ",".join(value)
+
+
 @click.command()
 @options.inputs
 @click.option(
     "--probability",
     required=True,
+    multiple=True,
+    callback=one_text,
     metavar="COLUMN",
     help="The probabilities to correct; of many classes a=COLUMN,b=COLUMN,c=COLUMN.",
 )

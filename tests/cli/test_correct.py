@@ -132,3 +132,20 @@ def test_a_probability_that_is_none_is_found(tmp_path: Path, rebalance: Invoke, 
     result = rebalance(["correct", path, *arguments])
     assert result.exit_code == 3
     assert "row 1 (counting from 0), column 'score'" in result.stderr
+
+
+def test_several_columns_are_those_of_classes(tmp_path, rebalance, done):
+    path, out = tmp_path / "p.csv", tmp_path / "c.csv"
+    path.write_text("u,v,w\n0.2,0.3,0.5\n0.6,0.3,0.1\n")
+    base = ["correct", path, "--rate", "a=0.5", "-o", out]
+    refused = rebalance([*base, "--probability", "u", "--probability", "v"])
+    assert refused.exit_code == 2
+    assert "CLASS=COLUMN for each class" in refused.stderr
+    apart = [part for name in ("a=u", "b=v", "c=w") for part in ("--probability", name)]
+    done([*base, *apart])
+    first = out.read_text()
+    done([*base, "--probability", "a=u,b=v,c=w"])
+    assert out.read_text() == first
+    # Class a was thinned to a half: its odds against the others double.
+    shares = [float(each) for each in first.splitlines()[1].split(",")[-3:]]
+    assert shares == pytest.approx([0.4 / 1.2, 0.3 / 1.2, 0.5 / 1.2])
