@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from rebalance.cli import options
 from rebalance.cli.class_options import budgets
 from rebalance.cli.evaluate import metric_tables
+from rebalance.cli.learner_options import learner
 from rebalance.cli.output import Console, facts
 
 
@@ -40,7 +43,7 @@ from rebalance.cli.output import Console, facts
     type=click.Choice(["logistic", "gbm"]),
     help="What the pilot is.  [default: what --model is]",
 )
-@options.learner
+@learner
 @options.recalibrate("auto")
 @options.positive
 @options.drop
@@ -62,12 +65,7 @@ def run(
     method: str | None,
     pilot_model: str | None,
     model: str,
-    l1: float | None,
-    l2: float | None,
-    cross_validate: str | None,
-    rounds: int | None,
-    learning_rate: float | None,
-    leaves: int | None,
+    settings: dict[str, Any],
     recalibrate: str,
     positive: str | None,
     drop: tuple[str, ...],
@@ -110,16 +108,7 @@ def run(
         positive=positive,
         drop=drop,
         sample_weight=sample_weight,
-        settings=Settings(
-            l2,
-            rounds,
-            learning_rate,
-            leaves,
-            seed,
-            console.threads,
-            l1=l1,
-            cross_validate=cross_validate,
-        ),
+        settings=Settings(**settings, seed=seed, threads=console.threads),
         recalibrate=recalibrate,
         clobber=not no_clobber,
         class_rates=class_rates,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from rebalance.cli import class_options, options
+from rebalance.cli.learner_options import learner
 from rebalance.cli.output import Console, facts
 
 
 @click.command()
 @options.inputs
 @options.output("The model to write, for example model.rbl.")
-@options.learner
+@learner
 @click.option(
     "--correction",
     type=click.Choice(["offset", "weight", "posthoc"]),
@@ -51,12 +54,7 @@ def train(
     inputs: tuple[str, ...],
     output: str,
     model: str,
-    l1: float | None,
-    l2: float | None,
-    cross_validate: str | None,
-    rounds: int | None,
-    learning_rate: float | None,
-    leaves: int | None,
+    settings: dict[str, Any],
     correction: str | None,
     robust: bool,
     natural: bool,
@@ -94,8 +92,9 @@ def train(
     from rebalance.steps.recalibrate import Wanted
     from rebalance.steps.train import TrainResult
     from rebalance.steps.train import train as step
+    from rebalance.steps.train_task import TrainAsked
 
-    result = step(
+    asked = TrainAsked(
         inputs,
         output,
         model=model,
@@ -108,21 +107,11 @@ def train(
         key=key,
         sample_weight=sample_weight,
         balancing=balancing_of(logit_adjustment, balanced_softmax=balanced_softmax),
-        settings=Settings(
-            l2,
-            rounds,
-            learning_rate,
-            leaves,
-            seed,
-            console.threads,
-            l1=l1,
-            cross_validate=cross_validate,
-            robust=robust or None,
-        ),
+        settings=Settings(**settings, seed=seed, threads=console.threads, robust=robust or None),
         wanted=Wanted.of(calibrate_on, recalibrate, check=check_calibration),
         clobber=not no_clobber,
-        context=console,
     )
+    result = step(asked, console)
     if not isinstance(result, TrainResult):
         from rebalance.cli.class_output import show_train
 

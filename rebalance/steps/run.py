@@ -27,6 +27,7 @@ from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
 from rebalance.steps.together import made_together
 from rebalance.steps.train import TrainResult, train
+from rebalance.steps.train_task import TrainAsked
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
 from rebalance.storage.remote import is_uri
@@ -197,14 +198,14 @@ def _steps(
         ),
         context,
     )
-    trained = train(
+    fit = TrainAsked(
         [paths["sample"]],
         paths["model"],
         model=model,
         settings=settings,
         wanted=Wanted.of([paths["train"]], recalibrate),
-        context=context,
     )
+    trained = train(fit, context)
     predicted = predict([paths["test"]], paths["model"], paths["predictions"], context=context)
     evaluated = evaluate(
         [paths["predictions"]],

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rebalance.core.labels import (
-    ManyClassesError,
-)
+from rebalance.core.kinds import Kind
+from rebalance.core.labels import ManyClassesError
 from rebalance.learners import get_learner
-from rebalance.learners.base import Settings
+from rebalance.learners.base import Learner, Settings
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
 from rebalance.steps.classes.artifacts.drawn import read_if_class_design
-from rebalance.steps.classes.balancing import Balancing, refuse_balancing
+from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
-from rebalance.steps.classes.train_task import ClassTask
 from rebalance.steps.context import Context
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import choose_features, describe_features, tell_left_out
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
-from rebalance.steps.recalibrate import NOTHING_WANTED, Calibrated, Wanted
+from rebalance.steps.recalibrate import Calibrated, Wanted
 from rebalance.steps.refits import Refits
 from rebalance.steps.resampling.kin import has_kin, kin_draws
-from rebalance.steps.train_rows import load, start_of, training_rows
+from rebalance.steps.train_rows import Loaded, load, start_of, training_rows
 from rebalance.steps.train_task import (
     TrainAsked,
-    find_design,
-    natural_task,
+    TrainTask,
     no_population,
-    sampled_task,
     scale_of,
+    task_of,
     tell_limits,
 )
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
@@ -68,28 +65,8 @@ class TrainResult:
         return found | {"calibration": on | self.calibrated.document()}
 
 
-def train(
-    inputs: Sequence[str],
-    output: str,
-    *,
-    model: str = "gbm",
-    correction: str | None = None,
-    natural: bool = False,
-    label: str | None = None,
-    positive: str | None = None,
-    design: str | None = None,
-    drop: Sequence[str] = (),
-    key: str | None = None,
-    sample_weight: str | None = None,
-    balancing: Balancing | None = None,
-    settings: Settings,
-    wanted: Wanted = NOTHING_WANTED,
-    clobber: bool = True,
-    context: Context,
-) -> TrainResult | ClassTrainResult:
+def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult:
     """Fit a learner on a sample, or on a population itself with `natural`, and write the model.
-
-    `wanted` says on what to measure calibration, and whether to correct it; see `steps.calibrate`.
 
     Raises
     ------
@@ -97,32 +74,20 @@ def train(
     ArtifactError : the sample has lost its design.
     DataError, FitError : see the parts it is made of.
     """
-    check_artifact(output)
-    sidecars = [design_sidecar(source) for source in inputs if source != "-"]
-    sources = [*inputs, *sidecars, *([design] if design else []), *wanted.on]
-    check_outputs([output], sources, clobber=clobber)
-    learner = get_learner(model, settings)
-    wanted.refuse_contradictions(inputs)
-    # Every value as it was read, as a number, and in what a learner makes of it.
-    # To fit again takes copies.
-    copies = 2.0 * (settings.cross_validate is not None) + wanted.is_any
-    need = Need(HEAVY, per_value=3.0 + copies, per_row=48.0)
-    table = open_within(inputs, context, need)
-    asked = TrainAsked(label, positive, correction, tuple(drop), key, sample_weight)
-    of_classes = ClassTask(
-        output, model, label, positive, correction, asked.drop, key, sample_weight, balancing,
-        settings,
-    )  # fmt: skip
-    single = len(inputs) == 1 or design is not None
-    classes = read_if_class_design(inputs[0], table.metadata, design) if single else None
+    learner = _checked(asked)
+    need = _need(asked)
+    table = open_within(asked.inputs, context, need)
+    single = len(asked.inputs) == 1 or asked.design is not None
+    classes = (
+        read_if_class_design(asked.inputs[0], table.metadata, asked.design) if single else None
+    )
     if classes is not None:
-        if natural:
+        if asked.natural:
             raise no_population(table)
-        wanted.refuse_many_classes()
-        return class_train(table, classes, of_classes, context)
-    found = find_design(table, inputs, design)
-    task = natural_task(table, found, asked) if natural else sampled_task(table, found, asked)
-    tell_limits(found, model, wanted, context)
+        asked.wanted.refuse_many_classes()
+        return class_train(table, classes, asked, context)
+    task = task_of(table, asked)
+    tell_limits(task.drawn, asked.model, asked.wanted, context)
     kinds = choose_features(
         table,
         task.label,
@@ -133,27 +98,98 @@ def train(
     )
     kinds = with_pilots_kinds(kinds, task.drawn.pilot if task.drawn else None, table)
     measured_on = None
-    if wanted.on:
+    if asked.wanted.on:
         held = estimate(table, need, 0, 0)
-        measured_on = open_natural(wanted, task.label, task.sample_weight, held, context)
+        measured_on = open_natural(asked.wanted, task.label, task.sample_weight, held, context)
     try:
         loaded = load(table, task, kinds, context)
     except ManyClassesError:
-        if not natural:
+        if not asked.natural:
             raise
-        wanted.refuse_many_classes()
-        return class_train(table, None, of_classes, context)
-    refuse_balancing(balancing, loaded.label.column)
+        asked.wanted.refuse_many_classes()
+        return class_train(table, None, asked, context)
+    refuse_balancing(asked.balancing, loaded.label.column)
+    again = _fit(learner, table, loaded, task=task, kinds=kinds, asked=asked, context=context)
+    calibrated = _calibrated(again, measured_on, asked.wanted, context)
+    trained = again.model
+    if calibrated is not None:
+        trained = replace(trained, recalibration=calibrated.recalibration)
+    positives = int(loaded.y_true.sum())
+    negatives = len(loaded.y_true) - positives
+    manifest = {
+        "created_by": {
+            "command": "train",
+            "model": asked.model,
+            "natural": asked.natural,
+            **_given(asked.settings),
+        },
+        "seed": asked.settings.seed,
+        "features": describe_features(table, kinds),
+        "drop": list(task.drop),
+        "key": task.key,
+        "counts": {"positives": positives, "negatives": negatives},
+        "made_from": table.digest,
+        "calibration": calibrated.document() if calibrated else None,
+        "calibrated_on": measured_on.digest if measured_on else None,
+    }
+    write_bytes(asked.output, trained.content(manifest))
+    return TrainResult(
+        output=asked.output,
+        model=asked.model,
+        correction=task.correction,
+        rows=positives + negatives,
+        positives=positives,
+        negatives=negatives,
+        features=len(trained.fitted.kinds),
+        summary=trained.summary,
+        calibrated=calibrated,
+        **tell_estimates(trained, task.correction, min(positives, negatives), context),
+    )
+
+
+def _checked(asked: TrainAsked) -> Learner:
+    """The learner, once what was asked for is checked as far as that goes without reading."""
+    check_artifact(asked.output)
+    sidecars = [design_sidecar(source) for source in asked.inputs if source != "-"]
+    designs = [asked.design] if asked.design else []
+    sources = [*asked.inputs, *sidecars, *designs, *asked.wanted.on]
+    check_outputs([asked.output], sources, clobber=asked.clobber)
+    learner = get_learner(asked.model, asked.settings)
+    asked.wanted.refuse_contradictions(asked.inputs)
+    return learner
+
+
+def _need(asked: TrainAsked) -> Need:
+    """Every value as it was read, as a number, and in what a learner makes of it.
+
+    To fit again takes copies.
+    """
+    copies = 2.0 * (asked.settings.cross_validate is not None) + asked.wanted.is_any
+    return Need(HEAVY, per_value=3.0 + copies, per_row=48.0)
+
+
+def _fit(
+    learner: Learner,
+    table: Table,
+    loaded: Loaded,
+    *,
+    task: TrainTask,
+    kinds: Mapping[str, Kind],
+    asked: TrainAsked,
+    context: Context,
+) -> Refits:
+    """The model of the rows, with all that it takes to fit it again."""
+    settings = asked.settings
     start = start_of(loaded, task, learner.starts_from_baseline, context)
     rows = training_rows(loaded, task, kinds, start, settings.seed)
-    if found is not None and has_kin(table, found.design):
+    if task.drawn is not None and has_kin(table, task.drawn.design):
         rows = replace(rows, draws=kin_draws(table, settings.seed))
     with located(table.place):
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
     trained = Model(
         label=loaded.label,
-        learner=model,
+        learner=asked.model,
         fitted=fitted,
         correction=task.correction,
         scale=scale_of(task),
@@ -163,35 +199,7 @@ def train(
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
     )
-    again = Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
-    calibrated = _calibrated(again, measured_on, wanted, context)
-    if calibrated is not None:
-        trained = replace(trained, recalibration=calibrated.recalibration)
-    positives = int(loaded.y_true.sum())
-    manifest = {
-        "created_by": {"command": "train", "model": model, "natural": natural, **_given(settings)},
-        "seed": settings.seed,
-        "features": describe_features(table, kinds),
-        "drop": list(task.drop),
-        "key": task.key,
-        "counts": {"positives": positives, "negatives": len(rows) - positives},
-        "made_from": table.digest,
-        "calibration": calibrated.document() if calibrated else None,
-        "calibrated_on": measured_on.digest if measured_on else None,
-    }
-    write_bytes(output, trained.content(manifest))
-    return TrainResult(
-        output=output,
-        model=model,
-        correction=task.correction,
-        rows=len(rows),
-        positives=positives,
-        negatives=len(rows) - positives,
-        features=len(fitted.kinds),
-        summary=fitted.summary(),
-        calibrated=calibrated,
-        **tell_estimates(trained, task.correction, min(positives, len(rows) - positives), context),
-    )
+    return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
 
 
 def _given(settings: Settings) -> dict[str, Any]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rebalance.core.design import Design
 from rebalance.core.labels import canonical
 from rebalance.errors import ArtifactError, UsageError
+from rebalance.learners.base import Settings
 from rebalance.steps.artifacts.drawn import Drawn, read_design, read_design_file
+from rebalance.steps.classes.balancing import Balancing
 from rebalance.steps.context import Context
 from rebalance.steps.designed import dropped
-from rebalance.steps.recalibrate import Wanted
+from rebalance.steps.recalibrate import NOTHING_WANTED, Wanted
 from rebalance.storage.tables import Table
 
 SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
@@ -19,14 +21,27 @@ SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
 
 @dataclass(frozen=True)
 class TrainAsked:
-    """What the user said."""
+    """What the user wants of a model; None stands for what follows from the rest.
 
-    label: str | None
-    positive: str | None
-    correction: str | None
-    drop: tuple[str, ...]
-    key: str | None
-    sample_weight: str | None
+    natural : the table is the population itself, and no sample.
+    wanted : on what to measure calibration, and whether to correct it; see `steps.calibrate`.
+    """
+
+    inputs: Sequence[str]
+    output: str
+    model: str = "gbm"
+    settings: Settings = field(default_factory=Settings)
+    correction: str | None = None
+    natural: bool = False
+    label: str | None = None
+    positive: str | None = None
+    design: str | None = None
+    drop: Sequence[str] = ()
+    key: str | None = None
+    sample_weight: str | None = None
+    balancing: Balancing | None = None
+    wanted: Wanted = NOTHING_WANTED
+    clobber: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,11 +57,21 @@ class TrainTask:
     drawn: Drawn | None
 
 
-def find_design(table: Table, inputs: Sequence[str], design: str | None) -> Drawn | None:
-    """The design given, or the one that goes with the table."""
-    if design is not None:
-        return read_design_file(design)
-    return read_design(inputs[0], table.metadata) if len(inputs) == 1 else None
+def task_of(table: Table, asked: TrainAsked) -> TrainTask:
+    """What is to be done with a table of two classes.
+
+    Raises
+    ------
+    UsageError, ArtifactError : what was said contradicts what the table is.
+    """
+    drawn = None
+    if asked.design is not None:
+        drawn = read_design_file(asked.design)
+    elif len(asked.inputs) == 1:
+        drawn = read_design(asked.inputs[0], table.metadata)
+    return (
+        _natural_task(table, drawn, asked) if asked.natural else _sampled_task(table, drawn, asked)
+    )
 
 
 def own_columns(drawn: Drawn | None) -> tuple[str, ...]:
@@ -105,7 +130,7 @@ def no_population(table: Table) -> UsageError:
     )
 
 
-def natural_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainTask:
+def _natural_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainTask:
     """The table is the population: nothing to correct.
 
     Raises
@@ -125,11 +150,11 @@ def natural_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainT
             "the label is not known", remedy="name its column with --label next to --natural"
         )
     return TrainTask(
-        asked.label, asked.positive, "none", asked.drop, asked.key, asked.sample_weight, None
+        asked.label, asked.positive, "none", tuple(asked.drop), asked.key, asked.sample_weight, None
     )
 
 
-def sampled_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainTask:
+def _sampled_task(table: Table, drawn: Drawn | None, asked: TrainAsked) -> TrainTask:
     """The table is a sample, and its design knows the label and what is no feature.
 
     Raises

@@ -29,6 +29,7 @@ from rebalance.steps.recalibrate import Wanted
 from rebalance.steps.sample import Asked, sample
 from rebalance.steps.split import split
 from rebalance.steps.train import train
+from rebalance.steps.train_task import TrainAsked
 from rebalance.storage.inputs import open_table
 from tests.benchmarks.contest import FLIGHTS, LABEL, ROOT, replace_table
 
@@ -117,15 +118,17 @@ def one_split(
             sample(asked, context)
         for method in way.methods:
             train(
-                [source],
-                artifact,
-                model=model,
-                natural=way.rate is None,
-                correction=None if way.rate is None else way.correction,
-                label=LABEL,
-                settings=Settings(seed=seed),
-                wanted=Wanted(on, method),
-                context=context,
+                TrainAsked(
+                    [source],
+                    artifact,
+                    model=model,
+                    natural=way.rate is None,
+                    correction=None if way.rate is None else way.correction,
+                    label=LABEL,
+                    settings=Settings(seed=seed),
+                    wanted=Wanted(on, method),
+                ),
+                context,
             )
             before, after = measured(read_model(artifact), paths["test"])
             if method == way.methods[0]:

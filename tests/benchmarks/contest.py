@@ -20,6 +20,7 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.sample import sample
 from rebalance.steps.split import split
 from rebalance.steps.train import train
+from rebalance.steps.train_task import TrainAsked
 
 LABEL = "late"
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,14 +84,16 @@ def contest(
             sample(asked, context)
         began = time.perf_counter()
         fitted = train(
-            [source],
-            artifact,
-            model=model,
-            natural=way.rate is None,
-            correction=None if way.rate is None else way.correction,
-            label=LABEL,
-            settings=Settings(seed=seed),
-            context=context,
+            TrainAsked(
+                [source],
+                artifact,
+                model=model,
+                natural=way.rate is None,
+                correction=None if way.rate is None else way.correction,
+                label=LABEL,
+                settings=Settings(seed=seed),
+            ),
+            context,
         )
         fits[way.name] = fitted.rows, time.perf_counter() - began
         scored = str(folder / "scored.parquet")

@@ -29,6 +29,7 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.sample import sample
 from rebalance.steps.split import split
 from rebalance.steps.train import train
+from rebalance.steps.train_task import TrainAsked
 from tests.benchmarks.contest import FLIGHTS, ROOT, replace_table
 from tests.benchmarks.crossfit import lines as crossfit_lines
 
@@ -126,13 +127,15 @@ def outcome(folder: Path, problem: Problem, way: Way, rate: float, seed: int) ->
         asked = Asked([training], drawn, Budget(rate=rate), chosen, "y", score=way.score, seed=seed)
         sample(asked, context)
     train(
-        [drawn if rate < 1 else training],
-        model,
-        model=problem.learner,
-        natural=rate >= 1,
-        label="y",
-        settings=Settings(seed=seed),
-        context=context,
+        TrainAsked(
+            [drawn if rate < 1 else training],
+            model,
+            model=problem.learner,
+            natural=rate >= 1,
+            label="y",
+            settings=Settings(seed=seed),
+        ),
+        context,
     )
     seconds = time.perf_counter() - began
     return Outcome(*measured(folder, problem, model), seconds)
@@ -234,7 +237,7 @@ def piloted(
     drawn, model = str(folder / "s.parquet"), str(folder / "m.rbl")
     pilot([str(source)], "y", guide, model="gbm", seed=seed, context=context)
     sample(Asked([str(training)], drawn, Budget(rate=RATE), guide, seed=seed), context)
-    train([drawn], model, model="gbm", settings=Settings(seed=seed), context=context)
+    train(TrainAsked([drawn], model, model="gbm", settings=Settings(seed=seed)), context)
     return measured(folder, problem, model)
 
 

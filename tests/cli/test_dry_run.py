@@ -16,6 +16,7 @@ from rebalance.steps.pilot import pilot
 from rebalance.steps.ready import Asked
 from rebalance.steps.sample import sample
 from rebalance.steps.train import train
+from rebalance.steps.train_task import TrainAsked
 from tests.conftest import Invoke, Simulated
 
 
@@ -27,7 +28,7 @@ def made(simulated: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Path
     pilot([source], "y", guide, size=1_000, context=Context())
     sampled = str(folder / "s.parquet")
     sample(Asked([source], sampled, Budget(rate=0.1), pilot=guide), Context())
-    train([sampled], model, model="logistic", settings=Settings(), context=Context())
+    train(TrainAsked([sampled], model, model="logistic", settings=Settings()), Context())
     pcsv.write_csv(simulated.table, folder / "t.csv")
     return folder
 

@@ -25,6 +25,7 @@ from rebalance.steps.pilot import pilot
 from rebalance.steps.ready import Asked
 from rebalance.steps.sample import sample
 from rebalance.steps.train import train
+from rebalance.steps.train_task import TrainAsked
 from tests.conftest import INTERCEPT, SLOPES, Simulated
 
 Floats = NDArray[np.float64]
@@ -68,12 +69,14 @@ def fit(path: Path, folder: Path, correction: str = "offset") -> Floats:
     """The coefficients of the stored model."""
     out = folder / "m.rbl"
     train(
-        [str(path)],
-        str(out),
-        model="logistic",
-        correction=correction,
-        settings=Settings(l2=0.0),
-        context=Context(),
+        TrainAsked(
+            [str(path)],
+            str(out),
+            model="logistic",
+            correction=correction,
+            settings=Settings(l2=0.0),
+        ),
+        Context(),
     )
     return coefficients(read_model(str(out)).fitted)
 

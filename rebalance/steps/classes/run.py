@@ -25,6 +25,7 @@ from rebalance.steps.sample import sample
 from rebalance.steps.split import split
 from rebalance.steps.together import made_together
 from rebalance.steps.train import train
+from rebalance.steps.train_task import TrainAsked
 
 REPORT_FORMAT = 1
 FILES = {
@@ -121,13 +122,8 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
         class_rates=asked.class_rates,
     )
     sampled = steps["sample"] = sample(wanted, context)
-    trained = steps["train"] = train(
-        [paths["sample"]],
-        paths["model"],
-        model=asked.model,
-        settings=asked.settings,
-        context=context,
-    )
+    fit = TrainAsked([paths["sample"]], paths["model"], asked.model, asked.settings)
+    trained = steps["train"] = train(fit, context)
     steps["predict"] = predict(
         [paths["test"]], paths["model"], paths["predictions"], context=context
     )

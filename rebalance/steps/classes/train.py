@@ -21,10 +21,11 @@ from rebalance.steps.classes.train_rows import (
     from_pilot,
     tell_absent,
 )
-from rebalance.steps.classes.train_task import ClassTask, complete
+from rebalance.steps.classes.train_task import complete
 from rebalance.steps.context import Context
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.features import choose_features, describe_features, tell_left_out
+from rebalance.steps.train_task import TrainAsked
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -48,7 +49,7 @@ class ClassTrainResult:
 
 
 def class_train(
-    table: Table, drawn: ClassDrawn | None, asked: ClassTask, context: Context
+    table: Table, drawn: ClassDrawn | None, asked: TrainAsked, context: Context
 ) -> ClassTrainResult:
     """Fit a learner on a sample of many classes, or on a population itself without a design.
 

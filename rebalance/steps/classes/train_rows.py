@@ -20,10 +20,11 @@ from rebalance.learners.class_base import ClassRows
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.pilot import check_class_weights
 from rebalance.steps.classes.sample import OFFSET
-from rebalance.steps.classes.train_task import WEIGHT, ClassTask, offset_names
+from rebalance.steps.classes.train_task import WEIGHT, offset_names
 from rebalance.steps.context import Context
 from rebalance.steps.designed import OFFSET_TOLERANCE, may_start_from, refuse_other_design
 from rebalance.steps.features import weights, whole
+from rebalance.steps.train_task import TrainAsked
 from rebalance.storage.tables import Batch, Table, located
 
 Floats = NDArray[np.float64]
@@ -58,7 +59,7 @@ class ClassStart:
 def class_load(
     table: Table,
     drawn: ClassDrawn | None,
-    task: ClassTask,
+    task: TrainAsked,
     kinds: Mapping[str, Kind],
     context: Context,
 ) -> ClassLoaded:
@@ -185,7 +186,7 @@ def tell_absent(table: Table, loaded: ClassLoaded, present: Codes, context: Cont
         context.note(f"no training row is of {named}, rows of the population: probability 0")
 
 
-def from_pilot(drawn: ClassDrawn | None, task: ClassTask, context: Context) -> bool:
+def from_pilot(drawn: ClassDrawn | None, task: TrainAsked, context: Context) -> bool:
     """Whether trees start from the pilot and learn what it missed."""
     scoring = drawn.scoring if drawn is not None else None
     if scoring is None or task.correction != "offset":
@@ -195,7 +196,7 @@ def from_pilot(drawn: ClassDrawn | None, task: ClassTask, context: Context) -> b
 
 
 def baseline_of(
-    loaded: ClassLoaded, drawn: ClassDrawn | None, task: ClassTask, present: Codes, codes: Codes
+    loaded: ClassLoaded, drawn: ClassDrawn | None, task: TrainAsked, present: Codes, codes: Codes
 ) -> Floats:
     """The log shares of the classes present: the population's, or the table's own, shape (K',).
 
@@ -226,7 +227,7 @@ def balance_shares(
 def class_training_rows(
     loaded: ClassLoaded,
     drawn: ClassDrawn | None,
-    task: ClassTask,
+    task: TrainAsked,
     kinds: Mapping[str, Kind],
     start: ClassStart,
 ) -> ClassRows:

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from rebalance.core.classes import Classes
 from rebalance.core.labels import canonical
 from rebalance.errors import ArtifactError
-from rebalance.learners.base import Settings
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
-from rebalance.steps.classes.balancing import Balancing
 from rebalance.steps.classes.sample import OFFSET
 from rebalance.steps.designed import dropped
+from rebalance.steps.train_task import TrainAsked
 from rebalance.storage.tables import Table
 
 WEIGHT = "rb_weight"
 
 
-@dataclass(frozen=True)
-class ClassTask:
-    """What the user said; None stands for what follows from the rest."""
-
-    output: str
-    model: str
-    label: str | None
-    positive: str | None
-    correction: str | None
-    drop: tuple[str, ...]
-    key: str | None
-    sample_weight: str | None
-    balancing: Balancing | None
-    settings: Settings
-
-
-def complete(table: Table, drawn: ClassDrawn | None, asked: ClassTask) -> ClassTask:
+def complete(table: Table, drawn: ClassDrawn | None, asked: TrainAsked) -> TrainAsked:
     """What the user said, completed by what the design knows.
 
     Raises
@@ -58,17 +41,13 @@ def complete(table: Table, drawn: ClassDrawn | None, asked: ClassTask) -> ClassT
             where=table.place,
             remedy="give a sample as 'rebalance sample' wrote it",
         )
-    return ClassTask(
-        output=asked.output,
-        model=asked.model,
+    return replace(
+        asked,
         label=design.label.column,
         positive=None,
         correction=asked.correction or "offset",
         drop=dropped(design, table, asked.drop, asked.key),
-        key=asked.key,
         sample_weight=asked.sample_weight or design.sample_weight,
-        balancing=asked.balancing,
-        settings=asked.settings,
     )
 
 

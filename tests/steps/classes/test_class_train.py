@@ -22,6 +22,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.ready import Asked
 from rebalance.steps.sample import sample
 from rebalance.steps.train import train
+from rebalance.steps.train_task import TrainAsked
 from rebalance.storage.inputs import open_table
 from tests.classes import VALUES, population
 
@@ -45,14 +46,16 @@ def test_to_fit_with_the_adjustment_and_to_take_it_off_are_the_same(
 ) -> None:
     out = tmp_path / "m.rbl"
     result = train(
-        [str(drawn)],
-        str(out),
-        model="logistic",
-        correction=correction,
-        balancing=Balancing("logit adjustment", tau),
-        settings=Settings(l2=0.3),
-        drop=["w"],
-        context=Context(),
+        TrainAsked(
+            [str(drawn)],
+            str(out),
+            model="logistic",
+            correction=correction,
+            balancing=Balancing("logit adjustment", tau),
+            settings=Settings(l2=0.3),
+            drop=["w"],
+        ),
+        Context(),
     )
     assert isinstance(result, ClassTrainResult)
     assert result.scale == "balanced"
@@ -79,7 +82,8 @@ def test_weights_count(drawn: Path, tmp_path: Path) -> None:
         out = tmp_path / "m.rbl"
         how = {"sample_weight": name} if name else {"drop": ["w"]}
         train(
-            [str(drawn)], str(out), model="logistic", settings=Settings(), context=Context(), **how
+            TrainAsked([str(drawn)], str(out), model="logistic", settings=Settings(), **how),
+            Context(),
         )
         model = read_if_class_model(str(out))
         assert model is not None
@@ -105,15 +109,14 @@ def test_one_class_or_too_few_rows(drawn: Path, tmp_path: Path) -> None:
         kept = {key: value for key, value in metadata.items() if key == b"rebalance.design"}
         pq.write_table(rows.replace_schema_metadata(kept), path)
         with pytest.raises(error, match=words):
-            train([str(path)], str(tmp_path / "m.rbl"), settings=Settings(), context=Context())
+            train(TrainAsked([str(path)], str(tmp_path / "m.rbl"), settings=Settings()), Context())
 
 
 def test_settings_of_the_other_learner_are_refused(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--leaves is no option"):
         train(
-            [str(drawn)],
-            str(tmp_path / "m.rbl"),
-            model="logistic",
-            settings=Settings(leaves=3),
-            context=Context(),
+            TrainAsked(
+                [str(drawn)], str(tmp_path / "m.rbl"), model="logistic", settings=Settings(leaves=3)
+            ),
+            Context(),
         )
