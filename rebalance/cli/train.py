@@ -8,18 +8,25 @@ import click
 
 from rebalance.cli import class_options, options
 from rebalance.cli.learner_options import learner
+from rebalance.cli.models import WithModels
 from rebalance.cli.output import Console, facts
 
 
-@click.command()
+@click.command(cls=WithModels)
 @options.inputs
 @options.output("The model to write, for example model.rbl.")
 @learner
 @click.option(
+    "--models",
+    is_flag=True,
+    expose_value=False,
+    help="List all learners, and how the probabilities of each are made true; end.",
+)
+@click.option(
     "--correction",
     type=click.Choice(["offset", "weight", "posthoc"]),
     help="How sampling is undone: an offset in the fit, weights 1/pi, or after a plain fit.  "
-    "[default: offset]",
+    "[default: what the learner can, offset first]",
 )
 @click.option(
     "--robust",
@@ -37,7 +44,7 @@ from rebalance.cli.output import Console, facts
     metavar="TABLE",
     help="Measure calibration on rows of the natural distribution; repeatable.",
 )
-@options.recalibrate("none")
+@options.recalibrate(None)
 @click.option(
     "--check-calibration",
     is_flag=True,
@@ -62,7 +69,7 @@ def train(
     positive: str | None,
     design: str | None,
     calibrate_on: tuple[str, ...],
-    recalibrate: str,
+    recalibrate: str | None,
     check_calibration: bool,
     drop: tuple[str, ...],
     key: str | None,

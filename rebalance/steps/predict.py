@@ -20,6 +20,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
 from rebalance.steps.predictions import Predicted, write_predictions
 from rebalance.steps.probabilities import kept_beside
+from rebalance.steps.saturation import tell_saturated
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.tables import Batch
 from rebalance.storage.writers import output_format
@@ -66,23 +67,23 @@ def predict(
     if classes is not None:
         return class_predict(inputs, classes, output, keep=keep, sampled=sampled, context=context)
     read = read_model(model)
-    if sampled and read.drawn is None:
+    if sampled and (read.drawn is None or read.scale == "score"):
+        what = "gives scores" if read.scale == "score" else "was trained on the population"
         raise UsageError(
-            "the model was trained on the population: there is no sampled scale",
+            f"the model {what}: there is no sampled scale",
             where=f"file '{model}'",
             remedy="leave --sampled out",
         )
-    if not read.gives_population and read.drawn is not None:
-        context.note(
-            f"the model was trained on a sample made by {read.drawn.design.method}, which nothing "
-            f"undoes: '{SAMPLED}' is on the sample's scale"
-        )
-    table = open_within(inputs, context, Need(HEAVY if read.learner == "gbm" else LIGHT, outputs=1))
+    if not read.gives_population:
+        context.note(_own_scale(read))
+    table = open_within(
+        inputs, context, Need(LIGHT if read.learner == "logistic" else HEAVY, outputs=1)
+    )
     kept = kept_beside(table, keep, (PROBABILITY, SAMPLED), "--keep")
     kinds = read.kinds
     if sampled and read.drawn is not None:
         kinds |= read.drawn.kinds
-    rows, mean = write_predictions(
+    rows, mean, saturated = write_predictions(
         table,
         output,
         partial(_predicted, read, sampled),
@@ -91,7 +92,21 @@ def predict(
         metadata=prediction_metadata(read),
         context=context,
     )
+    tell_saturated(saturated, read, context)
     return PredictResult(output, rows, float(mean))
+
+
+def _own_scale(model: Model) -> str:
+    """Which scale the probabilities are on, where it is not the population's."""
+    if model.drawn is not None and not model.drawn.design.correctable:
+        return (
+            f"the model was trained on a sample made by {model.drawn.design.method}, which nothing "
+            f"undoes: '{SAMPLED}' is on the sample's scale"
+        )
+    return (
+        f"the model, --model {model.learner}, was not calibrated: '{SAMPLED}' is on the scale of "
+        "what it was trained on"
+    )
 
 
 def prediction_metadata(model: Model) -> dict[str, str]:
@@ -107,13 +122,17 @@ def prediction_metadata(model: Model) -> dict[str, str]:
 def _predicted(model: Model, sampled: bool, batch: Batch) -> Predicted:
     """The probabilities of one batch; several threads work on several batches."""
     with batch.located():
-        own = model.own_log_odds(batch)
+        fitted = model.fitted_log_odds(batch)
         surprises = model.surprises(batch)
-        prob = probability(model.recalibrated(own))
-        extra = {PROBABILITY if model.gives_population else SAMPLED: to_arrow(prob)}
+        if model.gives_population:
+            prob = probability(model.recalibrated(model.corrected(fitted, batch)))
+            extra = {PROBABILITY: to_arrow(prob)}
+        else:
+            prob = probability(fitted)
+            extra = {SAMPLED: to_arrow(prob)}
         if sampled and model.drawn is not None and model.gives_population:
             # The model's own scale: no recalibration, which is fitted to the population.
-            known = model.correctable
-            shifted = to_sample(own, model.drawn.offset(batch)) if known else own
+            known = model.drawn.design.correctable and model.scale == "population"
+            shifted = to_sample(fitted, model.drawn.offset(batch)) if known else fitted
             extra[SAMPLED] = to_arrow(probability(shifted))
-    return Predicted(batch, extra, surprises, np.asarray(prob.sum()))
+    return Predicted(batch, extra, surprises, np.asarray(prob.sum()), model.saturated(fitted))

@@ -25,12 +25,14 @@ class Predicted:
     """Rows with the columns that go beside them.
 
     totals : the sum of their probabilities, shape (), or of those of each class, shape (K,).
+    saturated : how many the model gave a probability of 0 or 1.
     """
 
     batch: Batch
     extra: dict[str, pa.Array]
     surprises: dict[str, int]
     totals: Floats
+    saturated: int = 0
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -45,8 +47,8 @@ def write_predictions(
     kinds: Mapping[str, Kind],
     metadata: Mapping[str, str],
     context: Context,
-) -> tuple[int, Floats]:
-    """How many rows there are, and their mean probability, shape () or (K,).
+) -> tuple[int, Floats, int]:
+    """How many rows there are, their mean probability, shape () or (K,), and how many saturated.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def write_predictions(
     """
     table.require_features(kinds, "the model")
     surprises: Counter[str] = Counter()
-    rows, totals = 0, np.zeros(())
+    rows, saturated, totals = 0, 0, np.zeros(())
     with table_writer(output, table) as writer:
         writer.describe(metadata)
         found = in_order(predict, table.batches([*kept, *kinds]), context.threads)
@@ -62,6 +64,7 @@ def write_predictions(
             surprises.update(each.surprises)
             writer.write(each.batch.select(kept), each.extra)
             rows += len(each)
+            saturated += each.saturated
             totals = totals + each.totals
     tell_surprises(surprises, "the model", context)
-    return rows, totals / rows
+    return rows, totals / rows, saturated

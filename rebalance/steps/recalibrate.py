@@ -23,16 +23,19 @@ class Wanted:
     on : the table of the natural distribution; empty for none.
     method : one of `core.recalibration.METHODS`, "auto", or None for no recalibration.
     check : to estimate calibration out of fold, where there is no table.
+    declined : "none" was asked for, not left at that.
     """
 
     on: tuple[str, ...] = ()
     method: str | None = None
     check: bool = False
+    declined: bool = False
 
     @classmethod
-    def of(cls, on: Sequence[str], method: str, *, check: bool = False) -> Wanted:
-        """The same with "none" for no recalibration."""
-        return cls(tuple(on), None if method == NO_METHOD else method, check)
+    def of(cls, on: Sequence[str], method: str | None, *, check: bool = False) -> Wanted:
+        """The same with "none" for no recalibration, and None where nothing was said of it."""
+        declined = method == NO_METHOD
+        return cls(tuple(on), None if declined else method, check, declined)
 
     @property
     def is_any(self) -> bool:

@@ -10,6 +10,7 @@ from rebalance.core.kinds import Kind
 from rebalance.core.labels import ManyClassesError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings
+from rebalance.learners.catalogue import entry_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
@@ -24,12 +25,13 @@ from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import Calibrated, Wanted
 from rebalance.steps.refits import Refits
 from rebalance.steps.resampling.kin import has_kin, kin_draws
+from rebalance.steps.saturation import tell_fit
+from rebalance.steps.suited import refuse_unsuited, scale_for, suited
 from rebalance.steps.train_rows import Loaded, load, start_of, training_rows
 from rebalance.steps.train_task import (
     TrainAsked,
     TrainTask,
     no_population,
-    scale_of,
     task_of,
     tell_limits,
 )
@@ -86,7 +88,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
             raise no_population(table)
         asked.wanted.refuse_many_classes()
         return class_train(table, classes, asked, context)
-    task = task_of(table, asked)
+    asked, task = suited(asked, task_of(table, asked), context)
     tell_limits(task.drawn, asked.model, asked.wanted, context)
     kinds = choose_features(
         table,
@@ -155,6 +157,7 @@ def _checked(asked: TrainAsked) -> Learner:
     sources = [*asked.inputs, *sidecars, *designs, *asked.wanted.on]
     check_outputs([asked.output], sources, clobber=asked.clobber)
     learner = get_learner(asked.model, asked.settings)
+    refuse_unsuited(asked)
     asked.wanted.refuse_contradictions(asked.inputs)
     return learner
 
@@ -165,7 +168,8 @@ def _need(asked: TrainAsked) -> Need:
     To fit again takes copies.
     """
     copies = 2.0 * (asked.settings.cross_validate is not None) + asked.wanted.is_any
-    return Need(HEAVY, per_value=3.0 + copies, per_row=48.0)
+    per_row = 48.0 + entry_of(asked.model).row_bytes
+    return Need(HEAVY, per_value=3.0 + copies, per_row=per_row)
 
 
 def _fit(
@@ -187,17 +191,19 @@ def _fit(
     with located(table.place):
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
+    tell_fit(fitted, context)
     trained = Model(
         label=loaded.label,
         learner=asked.model,
         fitted=fitted,
         correction=task.correction,
-        scale=scale_of(task),
+        scale=scale_for(task, asked.model),
         starts_from_pilot=start.from_pilot,
         constant_log_odds=start.log_odds,
         drawn=task.drawn,
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
+        needs_calibration=entry_of(asked.model).needs_calibration,
     )
     return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
 
@@ -205,7 +211,8 @@ def _fit(
 def _given(settings: Settings) -> dict[str, Any]:
     """The settings that make a difference, for the manifest."""
     chosen = asdict(settings)
-    return {name: chosen[name] for name in GIVEN}
+    found = {name: chosen[name] for name in GIVEN}
+    return found | ({"set": list(settings.given)} if settings.given else {})
 
 
 def _calibrated(

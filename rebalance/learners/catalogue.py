@@ -1,0 +1,214 @@
+"""Every learner with what it does, needs, may be set, and how its probabilities are made true.
+
+Light: the command line reads it for its choices, and steps for what a learner can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rebalance.core.parameters import Parameter
+from rebalance.errors import UsageError, nearest
+
+# offset: the fit knows how rows were sampled. post-hoc: fitted on the sample's scale, and moved to
+# the population's at prediction. calibrated: by a rising function that was fitted to natural rows.
+Truth = Literal["offset", "post-hoc", "calibrated"]
+
+AUTO = "auto"
+PYOD = "pyod:"
+DEFAULT_CALIBRATION = "platt"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A learner.
+
+    path : its module below `rebalance.learners`, and its class.
+    exactness : of the probabilities that it gives by `truth`: "exact", "approximate", "calibrated".
+    how : by which formula, in words. missing : what stands for missing values.
+    corrections : the values of --correction that it can carry out, its usual one first.
+    accepts : the options that mean something, by the names of `learners.base.Settings`.
+    parameters : what --set may set. weights : whether it takes the user's.
+    one_class : it is fitted to negatives alone, and gives a score.
+    row_bytes : memory for each row, in bytes, besides its values.
+    extra : what has to be installed, as `pip install 'rebalance-cli[extra]'`.
+    """
+
+    name: str
+    path: tuple[str, str]
+    does: str
+    truth: Truth
+    exactness: str
+    how: str
+    missing: str = "the mean and an indicator"
+    corrections: tuple[str, ...] = ("posthoc",)
+    accepts: frozenset[str] = frozenset()
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    weights: bool = False
+    one_class: bool = False
+    row_bytes: int = 0
+    extra: str | None = None
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether it gives the population's probabilities only once it is calibrated."""
+        return self.truth == "calibrated"
+
+    def document(self) -> dict[str, Any]:
+        """The entry as JSON."""
+        return {
+            "name": self.name,
+            "does": self.does,
+            "probabilities": self.truth,
+            "exactness": self.exactness,
+            "how": self.how,
+            "missing": self.missing,
+            "corrections": list(self.corrections),
+            "sample_weight": self.weights,
+            "options": sorted(option_of(name) for name in self.accepts),
+            "parameters": {
+                name: {"default": each.default, "allowed": str(each)}
+                for name, each in self.parameters.items()
+            },
+            "extra": self.extra,
+        }
+
+
+def option_of(setting: str) -> str:
+    """How a setting is written on the command line."""
+    return "--" + setting.replace("_", "-")
+
+
+_BOOSTING = frozenset({"rounds", "learning_rate", "leaves"})
+_ALL_CORRECTIONS = ("offset", "weight", "posthoc")
+_VOTED = "average vote p of T trees, log((T p + 1/2) / (T (1 - p) + 1/2)), less l(x), recalibrated"
+_BOOSTED = "AdaBoost's log odds, less l(x), recalibrated"
+_SCORED = "score, standardised, recalibrated"
+_TREES = Parameter(100, low=1, high=10_000)
+_DEPTH = Parameter(None, low=1, high=64)
+_LEAF = Parameter(5, low=1)
+_FEATURES = Parameter("sqrt", low=0, high=1, above=True, whole=False, choices=("sqrt", "log2"))
+
+
+def _ensemble(name: str, does: str, how: str, **rest: Any) -> Entry:
+    return Entry(
+        name, ("ensembles", "Ensemble"), does, "calibrated", "calibrated", how, row_bytes=2_000,
+        **rest,
+    )  # fmt: skip
+
+
+_LIST = (
+    Entry(
+        "gbm",
+        ("gbm", "GradientBoosting"),
+        "LightGBM's boosted trees",
+        "offset",
+        "exact",
+        "fit starts from l(x) + logit p~(x); l is dropped, the pilot's logit p~ added",
+        missing="as they are",
+        corrections=_ALL_CORRECTIONS,
+        accepts=_BOOSTING,
+        weights=True,
+    ),
+    Entry(
+        "logistic",
+        ("logistic", "Logistic"),
+        "logistic regression",
+        "offset",
+        "exact",
+        "l(x) is an offset of the fit, and dropped",
+        corrections=_ALL_CORRECTIONS,
+        accepts=frozenset({"l1", "l2", "cross_validate", "robust"}),
+        weights=True,
+    ),
+    Entry(
+        "hist-gbm",
+        ("hist_gbm", "HistGradientBoosting"),
+        "scikit-learn's histogram boosting",
+        "post-hoc",
+        "approximate",
+        "fitted on the sample's scale, less l(x); the pilot travels in the model",
+        corrections=("posthoc", "weight"),
+        accepts=_BOOSTING,
+        parameters={
+            "l2_regularization": Parameter(0.0, low=0, whole=False),
+            "max_depth": _DEPTH,
+            "min_samples_leaf": Parameter(20, low=1),
+            "max_bins": Parameter(255, low=2, high=255),
+        },
+        weights=True,
+    ),
+    _ensemble(
+        "forest",
+        "random forest",
+        _VOTED,
+        corrections=("posthoc", "weight"),
+        parameters={
+            "n_estimators": _TREES,
+            "max_depth": _DEPTH,
+            "min_samples_leaf": _LEAF,
+            "max_features": _FEATURES,
+        },
+        weights=True,
+    ),
+    _ensemble(
+        "balanced-forest",
+        "forest, each tree of as many rows of either class",
+        _VOTED,
+        parameters={
+            "n_estimators": _TREES,
+            "max_depth": _DEPTH,
+            "min_samples_leaf": _LEAF,
+            "max_features": _FEATURES,
+        },
+    ),
+    _ensemble(
+        "balanced-bagging",
+        "bagged trees, each of as many rows of either class",
+        _VOTED,
+        parameters={
+            "n_estimators": Parameter(50, low=1, high=10_000),
+            "max_depth": _DEPTH,
+            "min_samples_leaf": _LEAF,
+        },
+    ),
+    _ensemble(
+        "easy-ensemble",
+        "AdaBoost on several balanced subsets",
+        "mean of AdaBoost's probabilities, its log odds less l(x), recalibrated",
+        parameters={
+            "n_estimators": Parameter(10, low=1, high=1_000),
+            "stumps": Parameter(50, low=1, high=1_000),
+        },
+    ),
+    _ensemble(
+        "rusboost",
+        "AdaBoost, each round on a balanced subset",
+        _BOOSTED,
+        parameters={
+            "n_estimators": Parameter(50, low=1, high=10_000),
+            "learning_rate": Parameter(1.0, low=0, above=True, whole=False),
+            "max_depth": Parameter(1, low=1, high=64),
+        },
+    ),
+)
+ENTRIES: dict[str, Entry] = {entry.name: entry for entry in _LIST}
+
+
+def entry_of(name: str) -> Entry:
+    """The learner of this name.
+
+    Raises
+    ------
+    UsageError : there is none.
+    """
+    if name not in ENTRIES:
+        raise UsageError(f"there is no learner '{name}'", remedy=nearest(name, ENTRIES))
+    return ENTRIES[name]
+
+
+def listing() -> list[dict[str, Any]]:
+    """Every learner, for whoever chooses one."""
+    return [entry.document() for entry in _LIST]

@@ -1,0 +1,117 @@
+"""what the user asked for + what the learner can do -> what training is to do
+
+How each learner's probabilities are made true is in `learners.catalogue`; here it is obeyed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rebalance.errors import UsageError
+from rebalance.learners.catalogue import DEFAULT_CALIBRATION, Entry, entry_of
+from rebalance.steps.context import Context
+from rebalance.steps.recalibrate import AUTO, Wanted
+from rebalance.steps.train_task import TrainAsked, TrainTask, scale_of
+
+_GIVE = (
+    "give --calibrate-on TABLE, labelled rows of the natural distribution; the table that was "
+    "sampled serves"
+)
+
+
+def refuse_unsuited(asked: TrainAsked) -> None:
+    """Check what can be checked before anything is read.
+
+    Raises
+    ------
+    UsageError : see `_refuse_correction` and `_refuse_scores`.
+    """
+    entry = entry_of(asked.model)
+    _refuse_correction(entry, asked.correction)
+    if entry.one_class:
+        _refuse_scores(entry, asked.wanted)
+    if asked.sample_weight is not None:
+        _refuse_weights(entry, "--sample-weight")
+
+
+def suited(asked: TrainAsked, task: TrainTask, context: Context) -> tuple[TrainAsked, TrainTask]:
+    """The same, with the learner's own correction and calibration where none was asked for.
+
+    Raises
+    ------
+    UsageError : the learner cannot do what was asked for.
+    """
+    entry = entry_of(asked.model)
+    if task.sample_weight is not None:
+        _refuse_weights(entry, f"the column '{task.sample_weight}'")
+    if task.correction not in ("none", *entry.corrections):
+        usual = entry.corrections[0] if entry.corrections else "none"
+        task = replace(task, correction=usual)
+    if not entry.needs_calibration:
+        return asked, task
+    wanted = asked.wanted
+    if wanted.on and wanted.method in (None, AUTO) and not wanted.declined:
+        context.note(
+            f"--model {asked.model} is calibrated by {DEFAULT_CALIBRATION} on the natural rows "
+            "(--recalibrate beta or isotonic for another)"
+        )
+        return replace(asked, wanted=replace(wanted, method=DEFAULT_CALIBRATION)), task
+    known = task.drawn is None or task.drawn.design.correctable
+    if wanted.method is None and known:
+        context.note(
+            f"the probabilities of --model {asked.model} are not calibrated, and on the scale of "
+            "what it was trained on: --calibrate-on TABLE, rows of the natural distribution, makes "
+            "them the population's"
+        )
+    return asked, task
+
+
+def scale_for(task: TrainTask, model: str) -> str:
+    """Whether what is fitted is on the "sample"'s scale, the "population"'s, or a "score"."""
+    return "score" if entry_of(model).one_class else scale_of(task)
+
+
+def _refuse_correction(entry: Entry, correction: str | None) -> None:
+    if correction is None or correction in entry.corrections:
+        return
+    can = " or ".join(f"--correction {name}" for name in entry.corrections)
+    raise UsageError(
+        f"--model {entry.name} cannot be corrected by --correction {correction}",
+        remedy=f"its probabilities are made true by: {entry.how}; "
+        + (f"give {can}, or leave it out" if can else "leave it out"),
+    )
+
+
+def _refuse_weights(entry: Entry, what: str) -> None:
+    """Refuse the user's weights, where the learner has no place for them.
+
+    Raises
+    ------
+    UsageError : it has none.
+    """
+    if not entry.weights:
+        raise UsageError(
+            f"--model {entry.name} takes no weights of rows, and {what} gives some",
+            remedy="choose --model gbm, logistic or forest",
+        )
+
+
+def _refuse_scores(entry: Entry, wanted: Wanted) -> None:
+    """Refuse to leave a score as it is, which is no probability on any scale.
+
+    Raises
+    ------
+    UsageError : no table to calibrate on, or no map with a slope.
+    """
+    if not wanted.on:
+        raise UsageError(
+            f"--model {entry.name} learns the common class alone and gives scores, which are no "
+            "probabilities before they are calibrated",
+            remedy=_GIVE,
+        )
+    if wanted.declined or wanted.method == "intercept":
+        raise UsageError(
+            f"--recalibrate {wanted.method or 'none'} leaves the scores of --model {entry.name} "
+            "as they are, which are no probabilities",
+            remedy="give --recalibrate platt, beta or isotonic",
+        )
