@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rebalance.core.parameters import Parameter
 from rebalance.errors import UsageError, nearest
+from rebalance.learners.pyod_detectors import DETECTORS, detector_of
 
 # offset: the fit knows how rows were sampled. post-hoc: fitted on the sample's scale, and moved to
 # the population's at prediction. calibrated: by a rising function that was fitted to natural rows.
@@ -92,6 +93,14 @@ _LEAF = Parameter(5, low=1)
 _FEATURES = Parameter("sqrt", low=0, high=1, above=True, whole=False, choices=("sqrt", "log2"))
 
 
+def _one_class(name: str, does: str, rows: int, **rest: Any) -> Entry:
+    parameters = {**rest.pop("parameters"), "rows": Parameter(rows, low=2, high=10_000_000)}
+    return Entry(
+        name, ("detectors", "Detector"), does, "calibrated", "calibrated", _SCORED,
+        corrections=(), parameters=parameters, one_class=True, row_bytes=200, **rest,
+    )  # fmt: skip
+
+
 def _ensemble(name: str, does: str, how: str, **rest: Any) -> Entry:
     return Entry(
         name, ("ensembles", "Ensemble"), does, "calibrated", "calibrated", how, row_bytes=2_000,
@@ -99,7 +108,7 @@ def _ensemble(name: str, does: str, how: str, **rest: Any) -> Entry:
     )  # fmt: skip
 
 
-_LIST = (
+_LIST: tuple[Entry, ...] = (
     Entry(
         "gbm",
         ("gbm", "GradientBoosting"),
@@ -122,6 +131,27 @@ _LIST = (
         corrections=_ALL_CORRECTIONS,
         accepts=frozenset({"l1", "l2", "cross_validate", "robust"}),
         weights=True,
+    ),
+    Entry(
+        "xgboost",
+        ("xgboost_trees", "Xgboost"),
+        "XGBoost's boosted trees",
+        "offset",
+        "exact",
+        "base_margin is l(x) + logit p~(x); l is dropped, the pilot's logit p~ added",
+        missing="as they are",
+        corrections=_ALL_CORRECTIONS,
+        accepts=_BOOSTING,
+        parameters={
+            "max_depth": Parameter(0, low=0, high=64),
+            "min_child_weight": Parameter(1.0, low=0, whole=False),
+            "reg_lambda": Parameter(1.0, low=0, whole=False),
+            "reg_alpha": Parameter(0.0, low=0, whole=False),
+            "subsample": Parameter(1.0, low=0, high=1, above=True, whole=False),
+            "colsample_bytree": Parameter(1.0, low=0, high=1, above=True, whole=False),
+        },
+        weights=True,
+        extra="xgboost",
     ),
     Entry(
         "hist-gbm",
@@ -194,6 +224,29 @@ _LIST = (
         },
     ),
 )
+_LIST += (
+    _one_class(
+        "one-class-svm",
+        "a border around the common class",
+        2_000,
+        parameters={
+            "nu": Parameter(0.5, low=0, high=1, above=True, whole=False),
+            "gamma": Parameter("scale", low=0, above=True, whole=False, choices=("scale", "auto")),
+        },
+    ),
+    _one_class(
+        "isolation-forest",
+        "how few cuts set a row apart",
+        1_000_000,
+        parameters={"n_estimators": _TREES, "max_samples": Parameter(256, low=2)},
+    ),
+    *(
+        _one_class(
+            PYOD + each.name, each.does, each.rows, parameters=each.parameters, extra="anomaly"
+        )
+        for each in DETECTORS.values()
+    ),
+)
 ENTRIES: dict[str, Entry] = {entry.name: entry for entry in _LIST}
 
 
@@ -204,6 +257,8 @@ def entry_of(name: str) -> Entry:
     ------
     UsageError : there is none.
     """
+    if name.startswith(PYOD):
+        return ENTRIES[PYOD + detector_of(name.removeprefix(PYOD)).name]
     if name not in ENTRIES:
         raise UsageError(f"there is no learner '{name}'", remedy=nearest(name, ENTRIES))
     return ENTRIES[name]

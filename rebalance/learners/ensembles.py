@@ -92,7 +92,7 @@ def fit_quietly(
                 f"{name} cannot be fitted: {_first_line(exc)}",
                 remedy="let its trees tell more, with --set max_depth=3"
                 if "worse than random" in str(exc)
-                else "give more rows of the rarer class, or choose another --model",
+                else "change its parameters with --set (see train --models), or the --model",
             ) from exc
     said = (each for each in caught if issubclass(each.category, UserWarning))
     return tuple(dict.fromkeys(f"{name}: {_first_line(each.message)}" for each in said))

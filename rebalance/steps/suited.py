@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rebalance.core.design import UNIFORM
 from rebalance.errors import UsageError
 from rebalance.learners.catalogue import DEFAULT_CALIBRATION, Entry, entry_of
 from rebalance.steps.context import Context
@@ -49,6 +50,11 @@ def suited(asked: TrainAsked, task: TrainTask, context: Context) -> tuple[TrainA
         task = replace(task, correction=usual)
     if not entry.needs_calibration:
         return asked, task
+    if entry.one_class and task.drawn is not None and task.drawn.design.score != UNIFORM:
+        context.note(
+            f"the sample keeps negatives that look like positives, and --model {asked.model} takes "
+            "what it sees of the common class for usual: a uniform sample serves it better"
+        )
     wanted = asked.wanted
     if wanted.on and wanted.method in (None, AUTO) and not wanted.declined:
         context.note(

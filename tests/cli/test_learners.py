@@ -25,10 +25,11 @@ FEW = {
     "easy-ensemble": ("n_estimators=3", "stumps=8"),
     "rusboost": ("n_estimators=10", "max_depth=2"),
 }
+DETECTORS = {"isolation-forest": ("n_estimators=10",)}
 
 
 def sets(name: str) -> list[str]:
-    return [part for each in FEW.get(name, ()) for part in ("--set", each)]
+    return [part for each in (FEW | DETECTORS).get(name, ()) for part in ("--set", each)]
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,63 @@ def test_hist_gbm_is_corrected_after_the_fit(folder: Path, tmp_path: Path, done:
     assert abs(table["rb_probability"].to_numpy().sum() / expected - 1) < 0.3
 
 
+@pytest.mark.parametrize("name", ["isolation-forest", "one-class-svm", "pyod:gmm"])
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_scores_of_the_common_class_become_probabilities(
+    name: str, method: str, folder: Path, tmp_path: Path, done: Invoke
+) -> None:
+    """Positives are more often far out, in one direction; the level is known as of ensembles."""
+    if name.startswith("pyod"):
+        pytest.importorskip("pyod")
+    given = [] if method == "platt" else ["--recalibrate", method]
+    said = trained(done, folder, tmp_path / "m.rbl", name, *given)
+    assert ("is calibrated by platt" in said) == (method == "platt")
+    model = read_model(str(tmp_path / "m.rbl"))
+    assert (model.scale, model.correction) == ("score", "none")
+    assert model.recalibration is not None
+    assert model.recalibration.method == method
+    table = predicted(done, folder, tmp_path / "m.rbl", tmp_path / "p.parquet")
+    expected = (1 / (1 + np.exp(-table["truth"].to_numpy()))).sum()
+    assert abs(table["rb_probability"].to_numpy().sum() / expected - 1) < 0.19
+
+
+def test_scores_stay_no_probabilities_on_request(
+    folder: Path, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    name = "isolation-forest"
+    given = ["--model", name, *sets(name), "--calibrate-on", folder / "t.parquet"]
+    out = ["-o", tmp_path / "m.rbl"]
+    result = rebalance(["train", folder / "s.parquet", *given, "--recalibrate", "none", *out])
+    assert result.exit_code == 2
+    assert "--recalibrate none leaves the scores" in " ".join(result.output.split())
+    done(["train", folder / "s.parquet", *given, *out, "-q"])
+    asked = ["--model", tmp_path / "m.rbl", "--sampled", "-o", tmp_path / "p.parquet"]
+    result = rebalance(["predict", folder / "other.parquet", *asked])
+    assert result.exit_code == 2
+    assert "the model gives scores" in result.output
+
+
+def test_xgboost_is_offset_and_starts_from_the_pilot(
+    folder: Path, tmp_path: Path, done: Invoke
+) -> None:
+    pytest.importorskip("xgboost")
+    table = folder / "t.parquet"
+    done(["pilot", table, "-l", "y", "-o", tmp_path / "p.rbl", "-q"])
+    kept = ["--pilot", tmp_path / "p.rbl", "--rate", 0.1, "-o", tmp_path / "s.parquet", "-q"]
+    done(["sample", table, *kept])
+    given = ["--model", "xgboost", "--rounds", 10, "--leaves", 4, "-q"]
+    done(["train", tmp_path / "s.parquet", *given, "-o", tmp_path / "m.rbl"])
+    model = read_model(str(tmp_path / "m.rbl"))
+    assert (model.scale, model.correction, model.starts_from_pilot) == (
+        "population", "offset", True,
+    )  # fmt: skip
+    found = predicted(done, folder, tmp_path / "m.rbl", tmp_path / "p.parquet")
+    prob, truth = found["rb_probability"].to_numpy(), found["truth"].to_numpy()
+    assert abs(prob.sum() / (1 / (1 + np.exp(-truth))).sum() - 1) < 0.19
+    # The pilot alone, which travels in the model, is a logistic model of the right form.
+    assert np.corrcoef(np.log(prob / (1 - prob)), truth)[0, 1] > 0.9
+
+
 @pytest.mark.parametrize("name", ["forest", "balanced-bagging", "easy-ensemble", "hist-gbm"])
 def test_the_same_bytes_come_whatever_the_threads(
     name: str, folder: Path, tmp_path: Path, done: Invoke
@@ -154,6 +212,10 @@ def test_rows_on_which_all_trees_agree_are_counted_and_finite(
         (["--model", "forest", "--set", "n_estimators=0"], "a whole number of at least 1"),
         (["--model", "gbm", "--set", "n_estimators=5"], "it has none: leave --set out"),
         (["--model", "balanced-forest", "--sample-weight", "x1"], "takes no weights"),
+        (["--model", "isolation-forest"], "gives scores, which are no probabilities"),
+        (["--model", "isolation-forest", "--correction", "posthoc"], "cannot be corrected by"),
+        (["--model", "pyod:ecod"], "the rows beside it"),
+        (["--model", "pyod:knnn"], "the nearest is 'knn'"),
     ],
 )
 def test_what_a_learner_cannot_do_is_refused(
