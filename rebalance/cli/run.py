@@ -41,7 +41,7 @@ from rebalance.cli.output import Console, facts
 @click.option(
     "--pilot-model",
     type=click.Choice(["logistic", "gbm"]),
-    help="What the pilot is.  [default: what --model is]",
+    help="What the pilot is.  [default: what --model is, gbm where that cannot be a pilot]",
 )
 @learner
 @options.recalibrate("auto")

@@ -1,15 +1,16 @@
 """sample or population -> which learner `--model auto` comes to, and why
 
 Above 1,000 negatives per positive in the population, with fewer than 500 positives, boosting has
-little to learn from and balanced forests are known to do well: there the two meet, on held-out rows,
-each with its probabilities made true in its own way. Everywhere else it is gbm with the offset, which
-needs no calibration.
+little to learn from, and a balanced forest may do better: there the two meet, on held-out rows,
+each with its probabilities made true in its own way. Everywhere else it is gbm with the offset,
+which needs no calibration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,12 @@ from rebalance.core.folds import stratified_folds
 from rebalance.core.log_odds_cells import gather
 from rebalance.core.recalibration import fit_recalibration
 from rebalance.errors import FitError, UsageError
-from rebalance.learners.base import Settings
-from rebalance.learners.catalogue import DEFAULT_CALIBRATION
+from rebalance.learners.catalogue import DEFAULT_CALIBRATION, entry_of
 from rebalance.steps.context import Context
 from rebalance.steps.refits import FOLDS, Refits
 from rebalance.steps.train_task import TrainAsked, TrainTask
 
-GBM, BALANCED = "gbm", "balanced-forest"
+RIVALS = GBM, BALANCED = "gbm", "balanced-forest"
 MANY_NEGATIVES = 1_000
 FEW_POSITIVES = 500
 # As many as gbm needs to find its number of rounds.
@@ -43,42 +43,54 @@ class Choice:
     why: str
     log_loss: dict[str, float] | None = None
 
+    def applied(self, asked: TrainAsked) -> TrainAsked:
+        """What is asked for, with this learner; settings of boosting are for gbm alone."""
+        return _with(asked, self.model)
+
     def document(self) -> dict[str, Any]:
         """The choice as JSON."""
         return {"model": self.model, "why": self.why, "log_loss": self.log_loss}
 
 
-def refuse_set(settings: Settings) -> None:
-    """Refuse parameters of a learner that is not chosen yet.
+def as_gbm(asked: TrainAsked) -> TrainAsked:
+    """What is asked for with `auto`, as long as nothing else is chosen.
 
     Raises
     ------
-    UsageError : some are given.
+    UsageError : parameters of a learner are given, which is not chosen yet.
     """
-    if settings.given:
+    if asked.settings.given:
         raise UsageError(
             "--set is for one learner, and --model auto chooses it later",
             remedy="name the learner with --model, or leave --set out",
         )
+    return replace(asked, model=GBM)
+
+
+def tell_many_classes(context: Context, *, chosen: bool) -> None:
+    """Say what `auto` comes to where it was given, and the label has many classes."""
+    if chosen:
+        context.note(f"--model auto is {GBM}: the label has many classes")
 
 
 def choose(
     asked: TrainAsked,
     task: TrainTask,
-    positives: int,
-    negatives: int,
-    contest: Callable[[str], Refits],
+    y_true: NDArray[np.bool_],
+    contest: Callable[[TrainAsked, TrainTask], Refits],
     context: Context,
 ) -> Choice:
-    """The learner; `contest` fits one of a name. What was chosen is said.
+    """The learner; `contest` fits one that is asked for. What was chosen is said.
 
-    positives, negatives : rows of the training table; of a sample's population the design knows.
+    y_true : shape (n,), of the training table; a sample's design knows its population's counts.
 
     Raises
     ------
     FitError : a learner cannot be fitted.
     """
     design = task.drawn.design if task.drawn is not None else None
+    positives = int(y_true.sum())
+    negatives = len(y_true) - positives
     if design is not None:
         positives, negatives = design.positives, design.negatives
     ratio = negatives / positives
@@ -95,17 +107,28 @@ def choose(
         found = Choice(
             GBM, f"{said}; held-out rows of a sample by {design.method} are not the population's"
         )
+    elif asked.correction not in (None, *entry_of(BALANCED).corrections):
+        found = Choice(GBM, f"{said}; a {BALANCED} knows no --correction {asked.correction}")
+    elif task.sample_weight is not None:
+        found = Choice(GBM, f"{said}; a {BALANCED} takes no weights of rows")
     else:
-        found = _by_log_loss(said, contest)
+        found = _by_log_loss(said, [partial(contest, _with(asked, each), task) for each in RIVALS])
     context.note(f"--model auto is {found.model}: {found.why}")
     return found
 
 
-def _by_log_loss(said: str, contest: Callable[[str], Refits]) -> Choice:
+def _with(asked: TrainAsked, model: str) -> TrainAsked:
+    settings = asked.settings
+    if model != GBM:
+        settings = replace(settings, rounds=None, learning_rate=None, leaves=None)
+    return replace(asked, model=model, settings=settings)
+
+
+def _by_log_loss(said: str, contest: Sequence[Callable[[], Refits]]) -> Choice:
     """The one whose held-out log loss on the population's scale is less."""
-    offset = contest(GBM)
+    offset = contest[0]()
     loss = {GBM: _log_loss(offset, offset.log_odds())}
-    balanced = contest(BALANCED)
+    balanced = contest[1]()
     try:
         loss[BALANCED] = _log_loss(balanced, _calibrated(balanced))
     except FitError:
@@ -133,10 +156,3 @@ def _log_loss(refits: Refits, log_odds: Floats) -> float:
     y_true = refits.rows.y_true
     loss = -np.where(y_true, log_probability(log_odds), log_probability(-log_odds))
     return float(np.average(loss, weights=refits.weight))
-
-
-def for_learner(settings: Settings, model: str) -> Settings:
-    """The settings of gbm, as far as they mean something to the learner that was chosen."""
-    if model == GBM:
-        return settings
-    return replace(settings, rounds=None, learning_rate=None, leaves=None)

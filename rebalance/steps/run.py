@@ -14,7 +14,6 @@ from rebalance.core.design import Budget
 from rebalance.core.documents import plain, renamed
 from rebalance.core.labels import LabelCounter, ManyClassesError, choose_label
 from rebalance.errors import UsageError
-from rebalance.learners import get_learner
 from rebalance.learners.base import Settings
 from rebalance.steps.classes.run import ClassRunAsked, ClassRunResult, class_run
 from rebalance.steps.context import Context
@@ -25,6 +24,7 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.recalibrate import AUTO, Wanted
 from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
+from rebalance.steps.suited import model_of_classes, pilot_for, refuse_unusable
 from rebalance.steps.together import made_together
 from rebalance.steps.train import TrainResult, train
 from rebalance.steps.train_task import TrainAsked
@@ -85,15 +85,16 @@ def run(
 ) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
 
-    The pilot is of the same kind as the model, unless said otherwise. Calibration is measured on
-    the training table, and corrected as `recalibrate` says.
+    The pilot is of the same kind as the model where it can be, unless said otherwise. Calibration
+    is measured on the training table, and corrected as `recalibrate` says.
 
     Raises
     ------
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
     target = _directory(directory, inputs, clobber=clobber)
-    get_learner(model, settings)
+    pilot_model = pilot_model or pilot_for(model)
+    refuse_unusable(model, settings, recalibrate, sample_weight)
     table = open_table(inputs, context.reading)
     try:
         positives, negatives = _look(table, label, positive, context)
@@ -108,7 +109,8 @@ def run(
             ) from exc
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
-            files, label, budget, class_rates, test, time, key, method, pilot_model or model, model,
+            files, label, budget, class_rates, test, time, key, method, pilot_model,
+            model_of_classes(model, context),
             drop, sample_weight, settings,
         )  # fmt: skip
         return class_run(target, asked, context)
@@ -129,7 +131,7 @@ def run(
         time=time,
         key=key,
         method=method,
-        pilot_model=pilot_model or model,
+        pilot_model=pilot_model,
         model=model,
         positive=positive,
         drop=drop,

@@ -9,9 +9,13 @@ from dataclasses import replace
 
 from rebalance.core.design import UNIFORM
 from rebalance.errors import UsageError
+from rebalance.learners import get_learner
+from rebalance.learners.base import Settings
+from rebalance.learners.catalogue import AUTO as CHOSEN_LATER
 from rebalance.learners.catalogue import DEFAULT_CALIBRATION, Entry, entry_of
+from rebalance.steps.choice import tell_many_classes
 from rebalance.steps.context import Context
-from rebalance.steps.recalibrate import AUTO, Wanted
+from rebalance.steps.recalibrate import AUTO, NO_METHOD, Wanted
 from rebalance.steps.train_task import TrainAsked, TrainTask, scale_of
 
 _GIVE = (
@@ -70,6 +74,41 @@ def suited(asked: TrainAsked, task: TrainTask, context: Context) -> tuple[TrainA
             "them the population's"
         )
     return asked, task
+
+
+def pilot_for(model: str) -> str:
+    """What a pilot of this model is: the same where that is fast and knows offsets, else gbm."""
+    return model if model in ("logistic", "gbm") else "gbm"
+
+
+def refuse_unusable(
+    model: str, settings: Settings, recalibrate: str, sample_weight: str | None
+) -> None:
+    """Check, before anything is read, that a run with this model can give what it promises.
+
+    Raises
+    ------
+    UsageError : an unknown learner or setting, or one left uncalibrated that must not be.
+    """
+    named = "gbm" if model == CHOSEN_LATER else model
+    get_learner(named, settings)
+    entry = entry_of(named)
+    if sample_weight is not None:
+        _refuse_weights(entry, "--sample-weight")
+    if entry.one_class:
+        _refuse_scores(entry, Wanted.of(["train"], recalibrate))
+    if entry.needs_calibration and recalibrate == NO_METHOD:
+        raise UsageError(
+            f"--model {model} gives the population's probabilities only once it is calibrated, and "
+            "--recalibrate none leaves it as it is",
+            remedy="give --recalibrate platt, beta or isotonic",
+        )
+
+
+def model_of_classes(model: str, context: Context) -> str:
+    """The learner of many classes that `auto` comes to; any other is itself."""
+    tell_many_classes(context, chosen=model == CHOSEN_LATER)
+    return "gbm" if model == CHOSEN_LATER else model
 
 
 def scale_for(task: TrainTask, model: str) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import ManyClassesError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings
-from rebalance.learners.catalogue import entry_of
+from rebalance.learners.catalogue import AUTO, entry_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
+from rebalance.steps.choice import Choice, as_gbm, choose, tell_many_classes
 from rebalance.steps.classes.artifacts.drawn import read_if_class_design
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
@@ -56,11 +58,14 @@ class TrainResult:
     estimates: Mapping[str, Any] | None = None
     cross_validation: Mapping[str, Any] | None = None
     calibrated: Calibrated | None = None
+    choice: Choice | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
-        found = asdict(replace(self, calibrated=None))
-        del found["calibrated"]
+        found = asdict(replace(self, calibrated=None, choice=None))
+        del found["calibrated"], found["choice"]
+        if self.choice is not None:
+            found["chosen"] = self.choice.document()
         if self.calibrated is None:
             return found | {"calibration": None}
         on = {"on": list(self.calibrated.on) if self.calibrated.on else None}
@@ -76,6 +81,9 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     ArtifactError : the sample has lost its design.
     DataError, FitError : see the parts it is made of.
     """
+    auto = asked.model == AUTO
+    if auto:
+        asked = as_gbm(asked)
     learner = _checked(asked)
     need = _need(asked)
     table = open_within(asked.inputs, context, need)
@@ -87,6 +95,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         if asked.natural:
             raise no_population(table)
         asked.wanted.refuse_many_classes()
+        tell_many_classes(context, chosen=auto)
         return class_train(table, classes, asked, context)
     asked, task = suited(asked, task_of(table, asked), context)
     tell_limits(task.drawn, asked.model, asked.wanted, context)
@@ -109,8 +118,16 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         if not asked.natural:
             raise
         asked.wanted.refuse_many_classes()
+        tell_many_classes(context, chosen=auto)
         return class_train(table, None, asked, context)
     refuse_balancing(asked.balancing, loaded.label.column)
+    choice = None
+    if auto:
+        choice = choose(
+            asked, task, loaded.y_true, partial(_contest, table, loaded, kinds), context
+        )
+        asked, task = suited(choice.applied(asked), task, context)
+        learner = get_learner(asked.model, asked.settings)
     again = _fit(learner, table, loaded, task=task, kinds=kinds, asked=asked, context=context)
     calibrated = _calibrated(again, measured_on, asked.wanted, context)
     trained = again.model
@@ -121,7 +138,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     manifest = {
         "created_by": {
             "command": "train",
-            "model": asked.model,
+            "model": AUTO if auto else asked.model,
             "natural": asked.natural,
             **_given(asked.settings),
         },
@@ -133,6 +150,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         "made_from": table.digest,
         "calibration": calibrated.document() if calibrated else None,
         "calibrated_on": measured_on.digest if measured_on else None,
+        **({"chosen": choice.document()} if choice else {}),
     }
     write_bytes(asked.output, trained.content(manifest))
     return TrainResult(
@@ -145,6 +163,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         features=len(trained.fitted.kinds),
         summary=trained.summary,
         calibrated=calibrated,
+        choice=choice,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )
 
@@ -206,6 +225,16 @@ def _fit(
         needs_calibration=entry_of(asked.model).needs_calibration,
     )
     return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
+
+
+def _contest(
+    table: Table, loaded: Loaded, kinds: Mapping[str, Kind], asked: TrainAsked, task: TrainTask
+) -> Refits:
+    """A learner that may be chosen, fitted to the same rows; what it has to say comes later."""
+    quiet = Context()
+    asked, task = suited(asked, task, quiet)
+    learner = get_learner(asked.model, asked.settings)
+    return _fit(learner, table, loaded, task=task, kinds=kinds, asked=asked, context=quiet)
 
 
 def _given(settings: Settings) -> dict[str, Any]:

@@ -242,3 +242,18 @@ def test_a_forest_refuses_many_classes(tmp_path: Path, rebalance: Invoke) -> Non
     result = rebalance(["train", tmp_path / "t.parquet", *given])
     assert result.exit_code == 2
     assert "knows two classes only" in " ".join(result.output.split())
+
+
+def test_run_calibrates_a_forest_and_takes_a_gbm_for_its_pilot(
+    folder: Path, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    pq.write_table(pq.read_table(folder / "t.parquet").slice(0, 6_000), tmp_path / "t.parquet")
+    given = ["-l", "y", "--rate", 0.1, "--model", "forest", *sets("forest"), "-o", tmp_path / "out"]
+    result = rebalance(["run", tmp_path / "t.parquet", *given, "--recalibrate", "none"])
+    assert result.exit_code == 2
+    assert "only once it is calibrated" in " ".join(result.output.split())
+    done(["run", tmp_path / "t.parquet", *given, "-q"])
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["pilot"]["model"] == "gbm"
+    assert report["train"]["calibration"]["recalibration"]["method"] == "platt"
+    assert "rb_probability" in pq.read_schema(tmp_path / "out" / "predictions.parquet").names
