@@ -123,7 +123,11 @@ def run(
     shown = {
         "trained on": f"{kept:,} of {result.sample.rows:,} rows ({kept / result.sample.rows:.2%}), "
         f"all {result.train.positives:,} positives",
-        **(result.train.calibrated.facts() if result.train.calibrated else {}),
+        **(
+            result.train.calibrated.facts(afterwards=result.train.needs_calibration)
+            if result.train.calibrated
+            else {}
+        ),
         "artifacts": ", ".join(sorted(result.files)),
     }
     summary = facts(f"{model} in {output}", shown)

@@ -135,8 +135,8 @@ def train(
         if name != "learner"
     }
     if result.calibrated is not None:
-        shown |= result.calibrated.facts()
-    parts = [facts(f"{model} model: {output}", shown)]
+        shown |= result.calibrated.facts(afterwards=result.needs_calibration)
+    parts = [facts(f"{result.model} model: {output}", shown)]
     if result.estimates is not None and not console.quiet:
         from rebalance.cli.coefficients import coefficient_table
 

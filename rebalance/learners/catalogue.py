@@ -97,13 +97,13 @@ def _one_class(name: str, does: str, rows: int, **rest: Any) -> Entry:
     parameters = {**rest.pop("parameters"), "rows": Parameter(rows, low=2, high=10_000_000)}
     return Entry(
         name, ("detectors", "Detector"), does, "calibrated", "calibrated", _SCORED,
-        corrections=(), parameters=parameters, one_class=True, row_bytes=200, **rest,
+        corrections=(), parameters=parameters, one_class=True, row_bytes=2_000, **rest,
     )  # fmt: skip
 
 
 def _ensemble(name: str, does: str, how: str, **rest: Any) -> Entry:
     return Entry(
-        name, ("ensembles", "Ensemble"), does, "calibrated", "calibrated", how, row_bytes=2_000,
+        name, ("ensembles", "Ensemble"), does, "calibrated", "calibrated", how, row_bytes=3_000,
         **rest,
     )  # fmt: skip
 
@@ -151,6 +151,7 @@ _LIST: tuple[Entry, ...] = (
             "colsample_bytree": Parameter(1.0, low=0, high=1, above=True, whole=False),
         },
         weights=True,
+        row_bytes=500,
         extra="xgboost",
     ),
     Entry(
@@ -169,6 +170,7 @@ _LIST: tuple[Entry, ...] = (
             "max_bins": Parameter(255, low=2, high=255),
         },
         weights=True,
+        row_bytes=3_000,
     ),
     _ensemble(
         "forest",

@@ -50,6 +50,12 @@ class Ensemble:
             self.name, estimator, as_matrix(encoder, rows.columns), rows.y_true, weight
         )
         trees, bags, weights = _taken_apart(self.name, estimator)
+        asked = given["n_estimators"]
+        if self.name == "rusboost" and len(trees) < int(asked):
+            notes += (
+                f"rusboost: boosting ended after {len(trees)} of {asked} trees, as the next was no "
+                "better than chance on all rows; --set max_depth=3 lets each tell more",
+            )
         form: Form = "averaged" if self.name in _AVERAGED else "boosted"
         return TreeVotes(encoder, self.name, trees, form, bags, weights, made_by(), notes)
 

@@ -116,10 +116,13 @@ class Calibrated:
     recalibration: Recalibration | None
     after: Calibration | None
 
-    def facts(self) -> dict[str, str]:
-        """What is shown of it, by name."""
+    def facts(self, *, afterwards: bool = False) -> dict[str, str]:
+        """What is shown of it, by name: the calibration before, or after the recalibration."""
         of = "out of fold" if self.on is None else f"on {self.rows:,} rows"
-        shown = {f"{name} {of}": str(found) for name, found in self.calibration.named.items()}
+        figures = self.calibration
+        if afterwards and self.after is not None:
+            figures, of = self.after, f"{of}, recalibrated"
+        shown = {f"{name} {of}": str(found) for name, found in figures.named.items()}
         if self.recalibration is not None:
             shown["recalibrated by"] = str(self.recalibration)
         return shown

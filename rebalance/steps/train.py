@@ -60,6 +60,11 @@ class TrainResult:
     calibrated: Calibrated | None = None
     choice: Choice | None = None
 
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether the learner gives the population's probabilities only once it is calibrated."""
+        return entry_of(self.model).needs_calibration
+
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
         found = asdict(replace(self, calibrated=None, choice=None))
