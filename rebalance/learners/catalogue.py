@@ -5,11 +5,11 @@ Light: the command line reads it for its choices, and steps for what a learner c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rebalance.core.parameters import Parameter
+from rebalance.core.parameters import Parameter, read_parameters
 from rebalance.errors import UsageError, nearest
 from rebalance.learners.pyod_detectors import DETECTORS, detector_of
 
@@ -33,7 +33,8 @@ class Entry:
     accepts : the options that mean something, by the names of `learners.base.Settings`.
     parameters : what --set may set. weights : whether it takes the user's.
     one_class : it is fitted to negatives alone, and gives a score.
-    row_bytes : memory for each row, in bytes, besides its values.
+    row_bytes : memory for each row, in bytes, besides its values; tree_bytes : for each row and
+        tree that is grown to its end, while it is fitted and written.
     extra : what has to be installed, as `pip install 'rebalance-cli[extra]'`.
     """
 
@@ -50,12 +51,23 @@ class Entry:
     weights: bool = False
     one_class: bool = False
     row_bytes: int = 0
+    tree_bytes: int = 0
     extra: str | None = None
 
     @property
     def needs_calibration(self) -> bool:
         """Whether it gives the population's probabilities only once it is calibrated."""
         return self.truth == "calibrated"
+
+    def bytes_of_a_row(self, given: Sequence[str]) -> int:
+        """What training takes for each row besides its values; `given` as in `Settings`.
+
+        Raises
+        ------
+        UsageError : see `core.parameters.read_parameters`.
+        """
+        trees = read_parameters(self.name, self.parameters, given).get("n_estimators", 0)
+        return self.row_bytes + self.tree_bytes * int(trees)
 
     def document(self) -> dict[str, Any]:
         """The entry as JSON."""
@@ -89,7 +101,7 @@ _BOOSTED = "AdaBoost's log odds, less l(x), recalibrated"
 _SCORED = "score, standardised, recalibrated"
 _TREES = Parameter(100, low=1, high=10_000)
 _DEPTH = Parameter(None, low=1, high=64)
-_LEAF = Parameter(5, low=1)
+_LEAF = Parameter(1, low=1)
 _FEATURES = Parameter("sqrt", low=0, high=1, above=True, whole=False, choices=("sqrt", "log2"))
 
 
@@ -177,6 +189,7 @@ _LIST: tuple[Entry, ...] = (
         "random forest",
         _VOTED,
         corrections=("posthoc", "weight"),
+        tree_bytes=120,
         parameters={
             "n_estimators": _TREES,
             "max_depth": _DEPTH,
@@ -189,6 +202,7 @@ _LIST: tuple[Entry, ...] = (
         "balanced-forest",
         "forest, each tree of as many rows of either class",
         _VOTED,
+        tree_bytes=120,
         parameters={
             "n_estimators": _TREES,
             "max_depth": _DEPTH,
@@ -200,6 +214,7 @@ _LIST: tuple[Entry, ...] = (
         "balanced-bagging",
         "bagged trees, each of as many rows of either class",
         _VOTED,
+        tree_bytes=120,
         parameters={
             "n_estimators": Parameter(50, low=1, high=10_000),
             "max_depth": _DEPTH,

@@ -192,7 +192,7 @@ def _need(asked: TrainAsked) -> Need:
     To fit again takes copies.
     """
     copies = 2.0 * (asked.settings.cross_validate is not None) + asked.wanted.is_any
-    per_row = 48.0 + entry_of(asked.model).row_bytes
+    per_row = 48.0 + entry_of(asked.model).bytes_of_a_row(asked.settings.given)
     return Need(HEAVY, per_value=3.0 + copies, per_row=per_row)
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import skops.io
 from click.testing import CliRunner
 
 from rebalance.cli.main import cli
 from rebalance.learners.catalogue import ENTRIES
 from rebalance.steps.artifacts.model import read_model
 from rebalance.steps.predict import SCALE_KEY
+from rebalance.storage.artifacts import pack, read_artifact
 from rebalance.storage.inputs import open_table
 from tests.conftest import Invoke, simulate
 
@@ -225,6 +229,36 @@ def test_what_a_learner_cannot_do_is_refused(
     assert result.exit_code == 2
     assert words in " ".join(result.output.split())
     assert not (tmp_path / "m.rbl").exists()
+
+
+def test_a_tampered_model_ends_in_one_line_and_runs_nothing(
+    folder: Path, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    """Whoever alters a model can make its digests anew: these are no protection, the list is."""
+    given = ["--model", "forest", "--set", "n_estimators=2", "-q", "-o", tmp_path / "m.rbl"]
+    done(["train", folder / "s.parquet", *given])
+    manifest, members = read_artifact(str(tmp_path / "m.rbl"), "model")
+    harm = functools.partial(os.system, f"touch {tmp_path / 'ran'}")
+    members["trees.skops"] = skops.io.dumps([harm])
+    del manifest["members"]
+    (tmp_path / "m.rbl").write_bytes(pack("model", manifest, members))
+    out = ["--model", tmp_path / "m.rbl", "-o", tmp_path / "p.parquet"]
+    result = rebalance(["predict", folder / "other.parquet", *out])
+    assert result.exit_code == 4
+    assert "functools.partial" in result.output
+    assert "nothing of it was run" in " ".join(result.output.split())
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "p.parquet").exists()
+
+
+def test_a_limit_on_memory_counts_the_trees(
+    folder: Path, tmp_path: Path, rebalance: Invoke
+) -> None:
+    given = ["--model", "forest", "--memory-limit", "1GB", "-o", tmp_path / "m.rbl"]
+    # 1,430 rows: 120 bytes for each and 10,000 trees are 1.6 GB.
+    result = rebalance(["train", folder / "s.parquet", *given, "--set", "n_estimators=10000"])
+    assert result.exit_code == 2
+    assert "the memory limit of 1,024 MB is too small" in " ".join(result.output.split())
 
 
 def test_models_lists_every_learner(done: Invoke) -> None:
