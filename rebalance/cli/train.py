@@ -86,6 +86,10 @@ def train(
     finds its number of rounds on a held-out fifth of the rows, then is fitted to all of them. A
     logistic model's coefficients are shown in the features' own units, with 95% intervals.
 
+    Votes of forests and balanced ensembles, and scores of one-class learners, are no probabilities:
+    --calibrate-on, rows of the natural distribution, makes them so, by platt unless --recalibrate
+    says otherwise. --models tells of each learner how its probabilities are made true.
+
     With --calibrate-on, a table of any size is streamed through the model: predicted/observed and
     slope, which are 1 where probabilities are true, come with 95% intervals, are kept in the
     model, and are warned of where 1 is outside. The table that was sampled serves, its rows in the

@@ -125,9 +125,15 @@ class Detector:
         matrix = encoder.linear(columns)
         kept, notes = self._backend.fit(self.name, matrix, given, settings)
         score = kept.score(matrix)
+        if not np.isfinite(score).all():
+            raise FitError(
+                f"{self.name} gives scores that are not finite, as where columns say the same",
+                remedy="leave such columns out with --drop, or choose another --model"
+                + (" (of pca, --set n_components=0.99 is enough)" if "pca" in self.name else ""),
+            )
         low, center, high = np.quantile(score, [0.25, 0.5, 0.75])
         scale = (high - low) / _NORMAL or float(np.std(score))
-        if not np.isfinite(score).all() or not scale > 0:
+        if not scale > 0:
             raise FitError(
                 f"{self.name} scores all rows of the common class the same",
                 remedy="give more columns, or choose another --model",

@@ -114,7 +114,7 @@ _LIST = (
         "pca",
         "PCA",
         "distance along principal components",
-        {},
+        {"n_components": Parameter(None, low=0, high=0.999999, above=True, whole=False)},
         (
             "pyod.models.pca.PCA",
             "sklearn.decomposition._pca.PCA",

@@ -86,6 +86,28 @@ def test_only_so_many_rows_are_fitted_and_that_is_said() -> None:
     assert "drawn uniformly" in found.notes[0]
 
 
+def test_scores_that_are_not_finite_are_refused_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pca divides by variances, of which columns that say the same have one of 0, or nearly."""
+    pytest.importorskip("pyod")
+    data = rows()
+    doubled = replace(
+        data,
+        columns={**data.columns, "again": data.columns["x0"]},
+        kinds={**data.kinds, "again": "number"},
+    )
+    found = get_learner("pyod:pca").fit(doubled, Settings(given=("n_components=0.99",)))
+    assert np.isfinite(found.log_odds(doubled.columns, None)).all()
+    monkeypatch.setattr(
+        "rebalance.learners.detector_backends._decision",
+        lambda detector: lambda matrix: np.full(len(matrix), np.inf),
+    )
+    with pytest.raises(FitError) as caught:
+        get_learner("pyod:pca").fit(doubled, Settings())
+    assert "--set n_components=0.99" in str(caught.value)
+
+
 def test_scores_that_are_all_the_same_are_refused() -> None:
     data = rows()
     few = replace(data, y_true=np.arange(len(data)) > 1)
