@@ -20,6 +20,7 @@ from rebalance.core.classes import Classes, listed, log_softmax
 from rebalance.errors import UsageError
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 FLOOR_SHARE = 0.1
 TWO_WAYS = (
@@ -74,6 +75,21 @@ def spread(rows: float, counts: Sequence[int]) -> list[float]:
         budget[place] = min(float(counts[place]), left / (len(order) - done))
         left -= budget[place]
     return budget
+
+
+def spread_level(rows: float, counts: Counts) -> float:
+    """The number of rows that `spread` gives to each class that has more; inf where none has.
+
+    >>> spread_level(100, np.array([10, 500, 80])), spread_level(600, np.array([10, 500, 80]))
+    (45.0, inf)
+    """
+    ordered = np.sort(counts)
+    upto = np.cumsum(ordered)
+    larger = np.arange(len(counts) - 1, -1, -1)
+    at = int(np.searchsorted(upto + ordered * larger, rows, side="left"))
+    if at == len(counts):
+        return float("inf")
+    return float((rows - (upto[at - 1] if at else 0)) / (larger[at] + 1))
 
 
 @dataclass(frozen=True)

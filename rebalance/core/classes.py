@@ -15,13 +15,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.labels import known_codes
+from rebalance.core.label_values import LabelValues
 from rebalance.errors import UsageError, nearest
 
 Floats = NDArray[np.float64]
@@ -48,7 +49,16 @@ class Classes:
         DataError : a label is null, or a value that was not there when the classes were counted.
         """
         remedy = f"known classes are {listed(self.values)}"
-        return known_codes(array, self.values, self.column, start, remedy)
+        return self._numbered.known_codes(array, start, remedy)
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each class stands in `values`."""
+        return {value: at for at, value in enumerate(self.values)}
+
+    @cached_property
+    def _numbered(self) -> LabelValues:
+        return LabelValues(self.column, self.values)
 
     def require(self, names: Iterable[str], option: str) -> None:
         """Check that classes that the user named are there.
@@ -58,7 +68,7 @@ class Classes:
         UsageError : one is not; the nearest are given.
         """
         for name in names:
-            if name not in self.values:
+            if name not in self.places:
                 raise UsageError(
                     f"'{self.column}' has no class '{name}' (named by {option})",
                     remedy=nearest(name, self.values),
@@ -93,7 +103,7 @@ def listed(values: Sequence[str], counts: Sequence[int] | None = None) -> str:
     else:
         order = sorted(zip(values, counts, strict=True), key=lambda pair: (-pair[1], pair[0]))
         shown = [f"{value} ({count:,})" for value, count in order]
-    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    more = f" and {len(shown) - _NAMED:,} more" if len(shown) > _NAMED else ""
     return ", ".join(shown[:_NAMED]) + more
 
 

@@ -72,7 +72,7 @@ class ClassDraw:
     ) -> ClassDraw:
         """The draw of a reservoir whose codes are places in `counts`."""
         label = Classes.of(column, counts)
-        place = np.array([label.values.index(value) for value in counts])
+        place = np.array([label.places[value] for value in counts])
         ordered = tuple(counts[value] for value in label.values)
         return cls(drawn[0], place[drawn[1]], label, ordered)
 
@@ -82,9 +82,11 @@ class ClassDraw:
             return self
         draws = uniforms(seed, Purpose.HOLD_OUT, 0, len(self.codes))
         keep = np.zeros(len(self.codes), dtype=bool)
-        for place, rows in enumerate(spread(most, self.drawn.tolist())):
-            members = np.flatnonzero(self.codes == place)
-            keep[members[np.argsort(draws[members], kind="stable")[: max(int(rows), 1)]]] = True
+        drawn = self.drawn
+        wanted = np.maximum(np.array(spread(most, drawn.tolist())).astype(np.int64), 1)
+        order = np.lexsort((draws, self.codes))
+        within = np.arange(len(order)) - (np.cumsum(drawn) - drawn)[self.codes[order]]
+        keep[order[within < wanted[self.codes[order]]]] = True
         return ClassDraw(
             self.table.filter(pa.array(keep)), self.codes[keep], self.label, self.counts
         )

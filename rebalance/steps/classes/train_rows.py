@@ -14,6 +14,7 @@ from rebalance.core.class_design import log_shares, weighted_log_shares
 from rebalance.core.classes import Classes, listed, repeated
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
+from rebalance.core.label_values import check_classes
 from rebalance.core.labels import LabelCounter
 from rebalance.errors import DataError
 from rebalance.learners.class_base import ClassRows
@@ -97,7 +98,8 @@ def class_load(
     else:
         label = Classes.of(column, counter.counts)
         counts = tuple(counter.counts[value] for value in label.values)
-        place = np.array([label.values.index(value) for value in counter.values])[place]
+        check_classes(column, counter.counts)
+        place = np.array([label.places[value] for value in counter.values])[place]
     loaded = ClassLoaded(
         table=pa.Table.from_batches(parts),
         label=label,
@@ -179,7 +181,7 @@ def tell_absent(table: Table, loaded: ClassLoaded, present: Codes, context: Cont
             where=table.place,
             remedy="draw a sample with a higher rate for the others",
         )
-    absent = [place for place in range(len(values)) if place not in set(present.tolist())]
+    absent = np.setdiff1d(np.arange(len(values)), present).tolist()
     if absent:
         named = listed([values[at] for at in absent], [loaded.counts[at] for at in absent])
         context.note(f"no training row is of {named}, rows of the population: probability 0")
