@@ -29,7 +29,7 @@ _DECIMALS = {
 def show_pilot(console: Console, found: ClassPilotResult) -> None:
     """The classes, and how good the pilot is."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes)} classes",
+        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
         "fitted on": f"{sum(int(each['drawn']) for each in found.classes.values()):,} rows, "
         f"{found.features} features",
         "log loss (five folds)": number(found.quality["log_loss"], 5),
@@ -55,7 +55,7 @@ def show_pilot(console: Console, found: ClassPilotResult) -> None:
 def show_sample(console: Console, found: ClassSampleResult) -> None:
     """What was kept of each class."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes)} classes",
+        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
         "kept in all": f"{found.kept:,} rows, {found.kept / found.rows:.2%} of the table",
     }
     rows = [

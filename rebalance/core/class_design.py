@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 FLOOR_SHARE = 0.1
+WIDEST = 1_000  # classes, of which a sample's rows carry log pi_k: 8 KB a row
 TWO_WAYS = (
     "give each class its own rate, --rate a=0.1,b=0.02 (those not named are kept whole), or "
     "--rows N, spread evenly over the classes"
@@ -127,6 +129,28 @@ class ClassDesign:
             return np.full(len(log_score), min(rate, 1.0))
         part = (1 - self.mix) * self.c[place] * np.exp(log_score)
         return np.clip(self.mix * rate + part, self.floors[place], 1.0)
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether the rows of a sample carry log pi_k of all classes."""
+        return len(self.label) <= WIDEST
+
+    @cached_property
+    def _arrays(self) -> tuple[Floats, Floats, Floats]:
+        return np.array(self.rates), np.array(self.c), np.array(self.floors)
+
+    def own_pi(self, codes: Counts, log_score: Floats) -> Floats:
+        """The probability with which rows of any class are kept, shape (n,).
+
+        codes : each row's class. log_score : log t of that class.
+        """
+        rates, c, floors = self._arrays
+        rate = rates[codes]
+        if self.score == "uniform":
+            return np.minimum(rate, 1.0)
+        part = (1 - self.mix) * c[codes] * np.exp(log_score)
+        found = np.clip(self.mix * rate + part, floors[codes], 1.0)
+        return np.asarray(np.where(rate >= 1, 1.0, found))
 
     def log_pi(self, log_score: Floats) -> Floats:
         """log pi_k of rows with these log t, shape (n, K): what sampling adds to log p_k."""

@@ -25,7 +25,7 @@ MOST_MEASURED = 100  # different fractions or times, beyond which they are no cl
 IDENTIFIER_SHARE = 0.95
 MIN_IDENTIFIER_ROWS = 20
 # So many values are looked at before the end: only then do names cost memory worth saving.
-_MANY = 1 << 18
+MANY = 1 << 18
 
 
 class LabelValues:
@@ -63,7 +63,7 @@ class LabelValues:
             else [self._met_place(value) for value in values]
         )
         self._rows += len(array)
-        if len(self.texts) > _MANY:
+        if len(self.texts) > MANY:
             refuse_names(self.column, len(self.texts), self._rows)
         places = np.array(found, dtype=np.int64)
         codes: NDArray[np.int64] = places[to_numpy(encoded.indices)]

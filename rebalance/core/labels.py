@@ -149,7 +149,7 @@ def choose_label(column: str, counts: Mapping[str, int], asked: str | None) -> L
             )
     elif len(counts) > 2:
         raise ManyClassesError(
-            f"the label has {len(counts)} classes where two are needed: {listed}",
+            f"the label has {len(counts):,} classes where two are needed: {listed}",
             where=where,
             remedy="name the rare one with --positive VALUE, and all others count as negative; or "
             "go step by step, with 'pilot', 'sample', 'train', which know many classes",

@@ -74,7 +74,7 @@ def test_names_are_no_classes() -> None:
 
 
 def test_names_are_refused_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_values, "_MANY", 1_000)
+    monkeypatch.setattr(label_values, "MANY", 1_000)
     values = LabelValues("y")
     for start in range(0, 3_000, 500):  # as many classes, each of two rows
         values.codes(pa.array([at // 2 for at in range(start, start + 500)]), start)

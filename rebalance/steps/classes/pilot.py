@@ -169,7 +169,7 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
 def tell_classes(label: Classes, counts: Sequence[int], context: Context) -> None:
     """Say that the label has many classes, and how else it can be taken."""
     context.note(
-        f"'{label.column}' has {len(label)} classes: {listed(label.values, counts)}; for one "
+        f"'{label.column}' has {len(label):,} classes: {listed(label.values, counts)}; for one "
         "against the others give --positive"
     )
 

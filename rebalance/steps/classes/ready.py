@@ -122,7 +122,7 @@ def _terms(asked: Asked, pilot: ClassPilot | None, classes: int | None) -> Class
     if asked.class_rates is None and asked.budget.rows is None:
         column = pilot.label.column if pilot is not None else asked.label
         raise UsageError(
-            f"the label '{column}' has {len(pilot.label) if pilot is not None else classes} "
+            f"the label '{column}' has {len(pilot.label) if pilot is not None else classes or 0:,} "
             "classes, and one number for all of them does not say what to keep of each",
             remedy=f"{TWO_WAYS}; or one class against all others with --positive VALUE",
         )

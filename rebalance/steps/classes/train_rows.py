@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -72,7 +72,7 @@ def class_load(
     """
     column, weighted = task.label or "", task.sample_weight
     needed = dict(kinds) | (dict(drawn.kinds) if drawn is not None else {})
-    own = [WEIGHT, *offset_names(table, drawn.design.label)] if drawn is not None else []
+    own = [WEIGHT, *offset_names(table, drawn.design)] if drawn is not None else []
     parts: list[pa.RecordBatch] = []
     codes: list[Codes] = []
     weight: list[Floats] = []
@@ -86,7 +86,8 @@ def class_load(
             if drawn is not None:
                 codes.append(drawn.design.label.codes(labels, batch.start))
                 arrays[WEIGHT] = pa.array(weights(batch.column(WEIGHT), WEIGHT, batch.start))
-                offsets.append(_offsets(batch, own[1:], drawn.design.label))
+                if own[1:]:
+                    offsets.append(_offsets(batch, own[1:], drawn.design.label))
             else:
                 codes.append(counter.add(labels, batch.start))
             if weighted:
@@ -96,9 +97,10 @@ def class_load(
     if drawn is not None:
         label, counts = drawn.design.label, drawn.design.counts
     else:
-        label = Classes.of(column, counter.counts)
-        counts = tuple(counter.counts[value] for value in label.values)
-        check_classes(column, counter.counts)
+        found = counter.counts
+        label = Classes.of(column, found)
+        counts = tuple(found[value] for value in label.values)
+        check_classes(column, found)
         place = np.array([label.places[value] for value in counter.values])[place]
     loaded = ClassLoaded(
         table=pa.Table.from_batches(parts),
@@ -108,9 +110,20 @@ def class_load(
         sample_weight=_own_weight(table, weight, place, label, weighted),
         offset=np.asfortranarray(np.concatenate(offsets)) if offsets else None,
     )
-    if drawn is not None:
-        _check_design(table, drawn, loaded)
-    return loaded
+    if drawn is None:
+        return loaded
+    columns = {name: whole(loaded.table.column(name)) for name in drawn.kinds}
+    log_score = drawn.log_scores(columns, len(place))
+    if loaded.offset is not None:
+        differs = np.abs(loaded.offset - drawn.design.log_pi(log_score)) > OFFSET_TOLERANCE
+        refuse_other_design(table, np.asarray(differs.any(axis=1)))
+        return loaded
+    # The rows carry no offsets, only the weight of their own class: 1 / pi.
+    own_score = log_score[np.arange(len(place)), place]
+    log_pi = np.log(drawn.design.own_pi(place, own_score))
+    log_weight = np.log(whole(loaded.table.column(WEIGHT)).to_numpy())
+    refuse_other_design(table, np.abs(log_weight + log_pi) > OFFSET_TOLERANCE)
+    return replace(loaded, offset=drawn.design.log_pi(log_score))
 
 
 def _own_weight(
@@ -155,16 +168,6 @@ def _offsets(batch: Batch, names: Sequence[str], label: Classes) -> Floats:
             remedy="draw the sample again",
         )
     return found
-
-
-def _check_design(table: Table, drawn: ClassDrawn, loaded: ClassLoaded) -> None:
-    """Refuse a design that is another sample's, by the offsets that it gives."""
-    if loaded.offset is None:
-        return
-    columns = {name: whole(loaded.table.column(name)) for name in drawn.kinds}
-    expected = drawn.log_pi(columns, len(loaded.codes))
-    differs: NDArray[np.bool_] = np.any(np.abs(loaded.offset - expected) > OFFSET_TOLERANCE, axis=1)
-    refuse_other_design(table, differs)
 
 
 def tell_absent(table: Table, loaded: ClassLoaded, present: Codes, context: Context) -> None:
