@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.classes import Classes, listed, log_softmax
+from rebalance.core.classes import Classes, listed, log_softmax, repeated
 from rebalance.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -154,6 +154,8 @@ class ClassDesign:
 
     def log_pi(self, log_score: Floats) -> Floats:
         """log pi_k of rows with these log t, shape (n, K): what sampling adds to log p_k."""
+        if self.score == "uniform":
+            return repeated(np.log(np.minimum(self._arrays[0], 1.0)), len(log_score))
         found = np.empty(log_score.shape, order="F")
         for place in range(len(self.label)):
             found[:, place] = np.log(self.pi(place, log_score[:, place]))

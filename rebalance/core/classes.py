@@ -109,7 +109,17 @@ def listed(values: Sequence[str], counts: Sequence[int] | None = None) -> str:
 
 def columns_of(values: Floats, rows: NDArray[Any]) -> Floats:
     """The rows at these positions, or where a mask is true, in Fortran order, shape (m, K)."""
+    if _is_repeated(values):
+        count = np.count_nonzero(rows) if rows.dtype == np.bool_ else len(rows)
+        return repeated(values[0], int(count))
     return np.asfortranarray(values[rows])
+
+
+def classes_of(values: Floats, places: Codes) -> Floats:
+    """The columns at these places, in Fortran order, shape (n, K')."""
+    if _is_repeated(values):
+        return repeated(values[0, places], len(values))
+    return np.asfortranarray(values[:, places])
 
 
 def log_softmax(scores: Floats) -> Floats:
@@ -193,8 +203,10 @@ def _highest(scores: Floats) -> Floats:
     return highest
 
 
-def repeated(values: Sequence[float], rows: int) -> Floats:
-    """The same numbers for every row, shape (rows, K)."""
-    found = np.empty((rows, len(values)), order="F")
-    found[:] = np.asarray(values)
-    return found
+def repeated(values: Sequence[float] | Floats, rows: int) -> Floats:
+    """The same numbers for every row, shape (rows, K), in the memory of one; read only."""
+    return np.broadcast_to(np.asarray(values, dtype=np.float64), (rows, len(values)))
+
+
+def _is_repeated(values: Floats) -> bool:
+    return len(values) > 1 and values.strides[0] == 0

@@ -20,6 +20,7 @@ def named_columns(columns: Sequence[str], table: Table) -> dict[str, str]:
     DataError : a column is not there.
     """
     found: dict[str, str] = {}
+    there, used = set(table.names), set[str]()
     for text in columns:
         cuts = [at for at, sign in enumerate(text) if sign == "="]
         if not cuts or cuts[0] == 0:
@@ -28,15 +29,17 @@ def named_columns(columns: Sequence[str], table: Table) -> dict[str, str]:
                 where="--probability",
                 remedy="write CLASS=COLUMN for each: --probability a=COL_A,b=COL_B,c=COL_C",
             )
-        cut = next((at for at in cuts if text[at + 1 :] in table.names), cuts[0])
+        cut = next((at for at in cuts if text[at + 1 :] in there), cuts[0])
         value, column = text[:cut], text[cut + 1 :]
-        table.require(column, "--probability")
-        if value in found or column in found.values():
+        if column not in there:
+            table.require(column, "--probability")
+        if value in found or column in used:
             raise UsageError(
                 f"--probability names {'the class ' + value if value in found else column} twice",
                 remedy="name each class and each column once",
             )
         found[value] = column
+        used.add(column)
     if len(found) < 2:
         raise UsageError(
             "--probability names one class only",

@@ -22,6 +22,7 @@ from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassLearner, ClassRows
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.pilot import class_pilot_content
+from rebalance.steps.classes.memory import check_fit
 from rebalance.steps.context import Context
 from rebalance.steps.features import describe_features, tell_left_out, whole
 from rebalance.storage.atomic import write_bytes
@@ -30,6 +31,11 @@ from rebalance.storage.tables import Table, located
 FOLDS = 5
 # Rows of all classes for each that `size` asks of one: a fit takes as long as rows times classes.
 MOST = 5
+_SMALLER = (
+    "sample without a pilot ('sample --method uniform --rows N'), put rare classes together, take "
+    "one against the others with --positive VALUE, or give a smaller --size or a larger "
+    "--memory-limit"
+)
 Floats = NDArray[np.float64]
 
 
@@ -122,12 +128,14 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
     tell_classes(draw.label, draw.counts, context)
     learner = get_class_learner(task.model)
     draw = draw.thinned(MOST * task.size, task.settings.seed)
-    rows = _training_rows(draw, task)
+    rows, classes = len(draw.codes), len(draw.label)
+    check_fit(task.model, rows, classes, len(task.kinds), context=context, remedy=_SMALLER)
+    training = _training_rows(draw, task)
     with located(task.table.place, None):
-        fitted = learner.fit(rows, task.settings)
+        fitted = learner.fit(training, task.settings)
     tell_left_out(fitted.left_out, context)
-    quality = _out_of_fold(learner, rows, draw, task, context)
-    baseline = [float(share) for share in rows.baseline[0]]
+    quality = _out_of_fold(learner, training, draw, task, context)
+    baseline = [float(share) for share in training.baseline[0]]
     manifest = {
         "created_by": {
             "command": "pilot", "model": task.model, "size": task.size, "positive": None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
 from rebalance.core.class_design import log_shares, weighted_log_shares
-from rebalance.core.classes import Classes, listed, repeated
+from rebalance.core.classes import Classes, classes_of, listed, repeated
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
 from rebalance.core.label_values import check_classes
@@ -68,7 +68,6 @@ def class_load(
     Raises
     ------
     DataError : the table is damaged, or its label, weights or offsets are not what they must be.
-    ArtifactError : the design is another sample's.
     """
     column, weighted = task.label or "", task.sample_weight
     needed = dict(kinds) | (dict(drawn.kinds) if drawn is not None else {})
@@ -102,7 +101,7 @@ def class_load(
         counts = tuple(found[value] for value in label.values)
         check_classes(column, found)
         place = np.array([label.places[value] for value in counter.values])[place]
-    loaded = ClassLoaded(
+    return ClassLoaded(
         table=pa.Table.from_batches(parts),
         label=label,
         codes=place,
@@ -110,20 +109,30 @@ def class_load(
         sample_weight=_own_weight(table, weight, place, label, weighted),
         offset=np.asfortranarray(np.concatenate(offsets)) if offsets else None,
     )
+
+
+def with_offsets(table: Table, drawn: ClassDrawn | None, loaded: ClassLoaded) -> ClassLoaded:
+    """The rows of a sample with log pi_k, read or by the design, which is checked against them.
+
+    Raises
+    ------
+    ArtifactError : the design is another sample's.
+    """
     if drawn is None:
         return loaded
+    place = loaded.codes
     columns = {name: whole(loaded.table.column(name)) for name in drawn.kinds}
     log_score = drawn.log_scores(columns, len(place))
+    log_pi = drawn.design.log_pi(log_score)
     if loaded.offset is not None:
-        differs = np.abs(loaded.offset - drawn.design.log_pi(log_score)) > OFFSET_TOLERANCE
+        differs = np.abs(loaded.offset - log_pi) > OFFSET_TOLERANCE
         refuse_other_design(table, np.asarray(differs.any(axis=1)))
         return loaded
     # The rows carry no offsets, only the weight of their own class: 1 / pi.
-    own_score = log_score[np.arange(len(place)), place]
-    log_pi = np.log(drawn.design.own_pi(place, own_score))
     log_weight = np.log(whole(loaded.table.column(WEIGHT)).to_numpy())
-    refuse_other_design(table, np.abs(log_weight + log_pi) > OFFSET_TOLERANCE)
-    return replace(loaded, offset=drawn.design.log_pi(log_score))
+    differs = np.abs(log_weight + log_pi[np.arange(len(place)), place]) > OFFSET_TOLERANCE
+    refuse_other_design(table, differs)
+    return replace(loaded, offset=log_pi)
 
 
 def _own_weight(
@@ -239,12 +248,12 @@ def class_training_rows(
     columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
     count = len(start.codes)
     baseline = repeated(start.baseline.tolist(), count)
-    offset = np.zeros(baseline.shape, order="F")
+    offset = repeated(np.zeros(len(start.baseline)), count)
     weight = loaded.sample_weight
     if loaded.offset is not None and task.correction == "offset":
-        offset = np.asfortranarray(loaded.offset[:, start.present])
+        offset = classes_of(loaded.offset, start.present)
     if start.from_pilot and drawn is not None and drawn.pilot is not None:
-        baseline = np.asfortranarray(drawn.pilot.log_prob(columns)[:, start.present])
+        baseline = classes_of(drawn.pilot.log_prob(columns), start.present)
     if task.correction == "weight":
         own = columns[WEIGHT].to_numpy()
         weight = own if weight is None else own * weight
