@@ -82,9 +82,9 @@ def free_bytes() -> int | None:
 
 
 def shown(count: int) -> str:
-    """Bytes as people write them.
+    """Bytes as --memory-limit counts them, a GB as 2**30.
 
-    >>> shown(8_500_000_000), shown(400_000_000)
-    ('8.5 GB', '400 MB')
+    >>> shown(9 << 29), shown(400 << 20)
+    ('4.5 GB', '400 MB')
     """
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    return f"{count / (1 << 30):.1f} GB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MB"

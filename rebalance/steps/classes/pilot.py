@@ -10,14 +10,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.class_design import log_shares, spread, weighted_log_shares
+from rebalance.core.class_design import (
+    log_shares,
+    spread,
+    spread_level,
+    weighted_log_shares,
+)
 from rebalance.core.class_metrics import ClassFigures, score_classes
 from rebalance.core.classes import Classes, listed, log_softmax, repeated
 from rebalance.core.documents import plain
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import class_folds
 from rebalance.core.kinds import Kind
-from rebalance.errors import DataError
+from rebalance.errors import DataError, UsageError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassLearner, ClassRows
 from rebalance.learners.classes import get_class_learner
@@ -32,10 +37,10 @@ FOLDS = 5
 # Rows of all classes for each that `size` asks of one: a fit takes as long as rows times classes.
 MOST = 5
 _SMALLER = (
-    "sample without a pilot ('sample --method uniform --rows N'), put rare classes together, take "
-    "one against the others with --positive VALUE, or give a smaller --size or a larger "
-    "--memory-limit"
+    "sample without a pilot ('sample --method uniform --rows N'), put rare classes together, or "
+    "take one against the others with --positive VALUE"
 )
+_LESS = f"{_SMALLER}; or give a smaller --size or a larger --memory-limit"
 Floats = NDArray[np.float64]
 
 
@@ -127,9 +132,10 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
     """
     tell_classes(draw.label, draw.counts, context)
     learner = get_class_learner(task.model)
+    check_size(draw.label, draw.counts, task.size)
     draw = draw.thinned(MOST * task.size, task.settings.seed)
     rows, classes = len(draw.codes), len(draw.label)
-    check_fit(task.model, rows, classes, len(task.kinds), context=context, remedy=_SMALLER)
+    check_fit(task.model, rows, classes, len(task.kinds), context=context, remedy=_LESS)
     training = _training_rows(draw, task)
     with located(task.table.place, None):
         fitted = learner.fit(training, task.settings)
@@ -171,6 +177,25 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
             }
             for value, count, drawn in known
         },
+    )
+
+
+def check_size(label: Classes, counts: Sequence[int], size: int) -> None:
+    """Check that there are some rows of each class to learn from, where a class has them.
+
+    Raises
+    ------
+    UsageError : large classes would have fewer than `FOLDS` rows in the pilot.
+    """
+    level = spread_level(MOST * size, np.array(counts))
+    if level >= FOLDS or min(level, max(counts)) >= max(counts):
+        return
+    # The least size whose rows are enough.
+    enough = -(-int(np.minimum(counts, FOLDS).sum()) // MOST)
+    raise UsageError(
+        f"--size {size} makes {MOST * size:,} rows of all {len(label):,} classes, "
+        f"{max(int(level), 1)} of each: too few for a pilot to learn from",
+        remedy=f"give --size {enough} or more, or {_SMALLER}",
     )
 
 
