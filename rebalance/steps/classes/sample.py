@@ -18,6 +18,7 @@ from rebalance.errors import DataError
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.pilot import ClassPilot
+from rebalance.steps.classes.memory import narrowed
 from rebalance.steps.classes.ready import class_ready
 from rebalance.steps.classes.selection import ClassKnown, ClassPopulation, ClassSelection
 from rebalance.steps.context import Context
@@ -209,7 +210,7 @@ def _write_probabilities(table: Table, drawn: ClassDrawn, writer: Writer, contex
     """The pi of each class for every row of the table, which is read for it once more."""
     design = drawn.design
     names = list(drawn.kinds) or [design.label.column]
-    batches = table.batches(names)
+    batches = narrowed(table, len(design.label)).batches(names)
     for batch in context.track(batches, "writing probabilities", table.rows_if_known):
         pi = np.exp(_log_pi(drawn, batch))
         every = {"rb_row": to_arrow(np.arange(batch.start, batch.start + len(batch)))}
