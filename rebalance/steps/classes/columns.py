@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 
-from rebalance.errors import UsageError
+from rebalance.errors import UsageError, nearest
 from rebalance.storage.tables import Table
+
+EVERY = "*="
 
 
 def named_columns(columns: Sequence[str], table: Table) -> dict[str, str]:
     """The column of each class from CLASS=COLUMN, in the order given.
 
-    Where there are several =, the first is taken after which a column's name follows.
+    Where there are several =, the first is taken after which a column's name follows. `*=score_*`
+    alone names every column that begins with score_, by what follows.
 
     Raises
     ------
@@ -21,6 +24,8 @@ def named_columns(columns: Sequence[str], table: Table) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     there, used = set(table.names), set[str]()
+    if len(columns) == 1 and columns[0].startswith(EVERY) and columns[0] not in there:
+        return _by_prefix(columns[0], table)
     for text in columns:
         cuts = [at for at, sign in enumerate(text) if sign == "="]
         if not cuts or cuts[0] == 0:
@@ -44,6 +49,27 @@ def named_columns(columns: Sequence[str], table: Table) -> dict[str, str]:
         raise UsageError(
             "--probability names one class only",
             remedy="name the column of each class, or one column without '=' for two classes",
+        )
+    return found
+
+
+def _by_prefix(text: str, table: Table) -> dict[str, str]:
+    """The columns that begin in one way, by the classes that their names end with."""
+    prefix = text.removeprefix(EVERY).removesuffix("*")
+    if not text.endswith("*") or not prefix or "*" in prefix:
+        raise UsageError(
+            f"'{text}' does not say how the classes' columns begin",
+            where="--probability",
+            remedy="write '*=score_*' for columns score_CLASS",
+        )
+    cut = len(prefix)
+    found = {name[cut:]: name for name in table.names if name.startswith(prefix) and name[cut:]}
+    if len(found) < 2:
+        raise UsageError(
+            f"{len(found) or 'no'} column{'s' * (len(found) != 1)} of the table "
+            f"begin{'s' * (len(found) == 1)} with '{prefix}'",
+            where=f"file '{table.title}'",
+            remedy="write '*=score_*' for columns score_CLASS; " + nearest(prefix, table.names),
         )
     return found
 
