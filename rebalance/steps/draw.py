@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
+from rebalance.core.label_values import check_classes
 from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
 from rebalance.core.reservoir import Reservoir
 from rebalance.steps.classes.pilot import ClassDraw
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_label, weights
 from rebalance.storage.tables import Table, located
+
+POOL = 20  # rows of all classes for each that is drawn of one, at the most
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def draw_rows(
     ------
     DataError : the table is damaged, or the label has one value only.
     """
-    reservoir = Reservoir(options.size)
+    reservoir = Reservoir(options.size, POOL * options.size)
     counter = LabelCounter(label)
     weight = options.sample_weight
     wanted = [*kinds, *([weight] if weight is not None else [])]
@@ -93,8 +96,7 @@ def draw_rows(
         with batch.located():
             codes = counter.add(batch.column(label), batch.start)
         if options.positive is not None:  # one value against all others, which are one class
-            named = np.array([value == canonical(options.positive) for value in counter.values])
-            codes = named[codes].astype(np.int64)
+            codes = counter.is_value(codes, canonical(options.positive)).astype(np.int64)
         arrays = [batch.feature(name, kind) for name, kind in kinds.items()]
         if weight is not None:
             with batch.located():
@@ -103,6 +105,8 @@ def draw_rows(
         draws = uniforms(options.seed, Purpose.PILOT, batch.start, len(batch))
         reservoir.add(rows, codes, draws)
     if options.positive is None and len(counter.counts) > 2:
+        with located(table.place):
+            check_classes(label, counter.counts)
         return ClassDraw.of(label, counter.counts, reservoir.finish())
     with located(table.place):
         chosen = choose_label(label, counter.counts, options.positive)

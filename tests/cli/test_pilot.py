@@ -146,7 +146,7 @@ def test_a_csv_column_that_turns_to_text_late_is_said_with_the_value(
         (["-l", "y", "--drop", "x9"], 3, "x9"),
         (["-l", "y", "--drop", "x1", "--drop", "x2", "--drop", "x3"], 3, "no column is left"),
         (["-l", "y", "--positive", "7"], 3, "positive value '7'"),
-        (["-l", "x1"], 3, "more than 1,000 different values"),
+        (["-l", "x1"], 3, "more than 100 different fractions"),
         (["-l", "y", "--sample-weight", "x1"], 3, "not a number of 0 or more"),
     ],
 )

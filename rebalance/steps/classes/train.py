@@ -11,6 +11,7 @@ import numpy as np
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.model import Balance, ClassModel
+from rebalance.steps.classes.memory import check_fit
 from rebalance.steps.classes.pilot import tell_classes
 from rebalance.steps.classes.train_rows import (
     ClassStart,
@@ -20,6 +21,7 @@ from rebalance.steps.classes.train_rows import (
     class_training_rows,
     from_pilot,
     tell_absent,
+    with_offsets,
 )
 from rebalance.steps.classes.train_task import complete
 from rebalance.steps.context import Context
@@ -28,6 +30,11 @@ from rebalance.steps.features import choose_features, describe_features, tell_le
 from rebalance.steps.train_task import TrainAsked
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
+
+_SMALLER = (
+    "draw fewer rows ('sample --rows N'), put rare classes together, or take one against the "
+    "others with --positive VALUE; or give a larger --memory-limit"
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,12 @@ def class_train(
     )
     kinds = with_pilots_kinds(kinds, drawn.scoring if drawn is not None else None, table)
     loaded = class_load(table, drawn, task, kinds, context)
+    present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
+    size = len(loaded.codes), len(present), len(kinds)
+    check_fit(asked.model, *size, context=context, remedy=_SMALLER)
+    loaded = with_offsets(table, drawn, loaded)
     if drawn is None:
         tell_classes(loaded.label, loaded.counts, context)
-    present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
     tell_absent(table, loaded, present, context)
     codes = np.searchsorted(present, loaded.codes)
     start = ClassStart(
