@@ -15,7 +15,7 @@ from rebalance.samplers.nonuniform import MATRICES
 from rebalance.steps.artifacts.pilot import Pilot, read_pilot
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.context import Context
-from rebalance.steps.information import curve, rate_for
+from rebalance.steps.information import curve, known_between, rate_for
 from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known
 from rebalance.storage.artifacts import read_artifact
@@ -31,6 +31,7 @@ from rebalance.storage.writers import holds_metadata, output_format
 NEED = Need(LIGHT + HELD_BYTES + (16 << 20), outputs=1)
 # In the simulations of guide/paper.md a plan by 100 positives is off by up to 15%, by 500 by 9%.
 FEW, TOO_FEW = 500, 20
+ROUGH = 0.1
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Ready:
     pilot: Pilot | None
     known: Known
     planned_efficiency: float | None
+    planned_between: tuple[float, float] | None
     design_output: str | None
 
 
@@ -184,11 +186,24 @@ def ready(asked: Asked, context: Context) -> Ready:
     table.refuse_own_columns()
     terms = Terms(budget, asked.floor, asked.mix or 0.0, uniform)
     known = _known(table, read, sampler, terms, asked)
-    planned = None
+    planned = between = None
     if read is not None and budget.rate is not None and _is_planned(read, terms, asked):
         known_curve = curve(read.plan, sampler.score, asked.correction or "offset")
         planned = known_curve.efficiency(budget.rate)
-    return Ready(table, read, known, planned, design_output)
+        if planned is not None:
+            correction = asked.correction or "offset"
+            between = known_between(read.plan, sampler.score, correction, budget.rate, planned)
+        if asked.budget.efficiency is not None and between is not None and _wide(between):
+            context.note(
+                f"the pilot knows its plan only roughly: an efficiency of {planned:.2f} may be "
+                f"{between[0]:.2f} to {between[1]:.2f} (95% range); a larger pilot knows better"
+            )
+    return Ready(table, read, known, planned, between, design_output)
+
+
+def _wide(between: tuple[float, float]) -> bool:
+    """Whether the ends of a range are more than a tenth from its middle."""
+    return between[1] > (1 + ROUGH) ** 2 * between[0]
 
 
 def _is_planned(pilot: Pilot, terms: Terms, asked: Asked) -> bool:
@@ -255,7 +270,7 @@ def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Contex
             f"the pilot saw {pilot.draw.positives:,} positives: nothing can be planned by so few",
             remedy="give --rate, --ratio or --rows",
         )
-    if pilot.draw.positives < FEW:
+    if pilot.draw.positives < FEW and "standard_error_of_log" not in pilot.plan:
         context.note(
             f"the pilot saw {pilot.draw.positives:,} positives: what it plans may be off by a "
             "tenth and more"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rebalance import __version__
 from rebalance.core.encoding import Encoder
 from rebalance.core.labels import Label
+from rebalance.core.posterior import Posterior
 from rebalance.errors import ArtifactError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
@@ -41,6 +42,7 @@ class Pilot(StoredPilot[Fitted]):
 
     positives_outer : M, the sum over the draw's positives of z z', shape (d, d).
     plan : see `steps.information.efficiency_curves`; empty in a pilot of an earlier version.
+    known : the population's log odds about the pilot's; None for trees and in earlier versions.
     """
 
     label: Label
@@ -48,6 +50,7 @@ class Pilot(StoredPilot[Fitted]):
     positives_outer: Floats
     plan: Mapping[str, Any]
     draw: PilotDraw
+    known: Posterior | None = None
 
     @property
     def encoder(self) -> Encoder | None:
@@ -66,9 +69,13 @@ def pilot_content(
     information: NDArray[np.float64],
     quantiles: Mapping[str, NDArray[np.float64]],
     plan: Mapping[str, Any],
+    *,
+    known: Posterior | None = None,
 ) -> bytes:
     """The bytes of a pilot."""
     members = dict(fitted.members()) | {"plan.json": json.dumps(plan, sort_keys=True).encode()}
+    if known is not None:
+        members["posterior.json"] = json.dumps(known.to_document(), sort_keys=True).encode()
     arrays = {"positives_outer.npy": information}
     arrays |= {f"log_odds_{name}.npy": values for name, values in quantiles.items()}
     for name, values in arrays.items():
@@ -113,6 +120,9 @@ def load_pilot(content: bytes, title: str) -> Pilot:
             manifest.get("negatives_draw"),
             manifest["made_from"],
         ),
+        known=Posterior.from_document(json.loads(members["posterior.json"]))
+        if "posterior.json" in members
+        else None,
     )
 
 
