@@ -1,10 +1,13 @@
 """The efficiency of a sample before it is drawn, and how well it is known.
 
 Rows stand for the population, and a posterior tells its log odds from a pilot's. With T = d / the
-efficiency (see `efficiency`), the standard error of log T has three parts, added as variances:
+efficiency (see `efficiency`), the standard error of log T has four parts, added as variances:
 
 - the rows are a draw: the sum of the squared influences of each on log T;
 - the slopes of the pilot are estimates: the delta method, grad' V grad;
+- with weights, T is a sum over the negatives that a sample keeps, each of which brings
+  p^2 (1 - pi) / pi^2 z'z. Where few of those that carry it are to be expected, the formula is not
+  reached: with r the variance of that sum over T^2, its root is off by r / 8 to second order;
 - a design follows the pilot's noise, which costs T a quadratic form in that noise. Its mean is what
   the posterior adds to log T; with few directions that matter its spread is as large as its mean.
 """
@@ -114,6 +117,8 @@ class Forecast:
         of_rows = moved.by_population * factors.population
         of_rows += moved.by_own * getattr(factors, correction)
         variance = float(((self._drawn * of_rows / moved.value) ** 2).sum())
+        if correction == "weight":
+            variance += (self._few(chances) / moved.value**2 / 8) ** 2
         if self._known is not None:
             by_log_odds = moved.by_population * slopes.population
             by_log_odds += moved.by_own * getattr(slopes, correction)
@@ -122,6 +127,14 @@ class Forecast:
             variance += float(np.log(moved.value / self._plain_trace(correction, chances)) ** 2)
         size = self._z.shape[1]
         return Foreseen(size / moved.value, min(float(np.sqrt(variance)), NOTHING))
+
+    def _few(self, chances: Chances) -> float:
+        """The variance of the sum over the negatives kept, of which each row stands for some."""
+        p = probability(self._nodes)
+        carried = self._share @ ((1 - p) * p**2) * (1 / chances.pi_0 - 1) * self._length
+        kept = self._share @ (1 - p) * chances.pi_0
+        some = kept > 0  # elsewhere p is 1, and a negative not to be expected
+        return float(self._weight[some] @ (carried[some] ** 2 / kept[some]))
 
     def _plain_trace(self, correction: str, chances: Chances) -> float:
         """T at the posterior's mean alone."""

@@ -23,6 +23,7 @@ from rebalance.errors import ArtifactError, UsageError
 from rebalance.learners.base import Fitted, TrainingRows
 from rebalance.learners.logistic import LinearModel
 from rebalance.samplers.nonuniform import MATRICES, SCORES
+from rebalance.steps.context import Context
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +32,7 @@ RATES = (
     0.3, 0.5, 0.7, 1.0,
 )  # fmt: skip
 CORRECTIONS = ("offset", "weight")
+ROUGH = 0.1
 _QUANTILE = 1.959963984540054  # of the normal distribution, at .975
 
 
@@ -161,6 +163,17 @@ def curve(plan: Mapping[str, Any], score: str, correction: str) -> Curve:
             "version",
             remedy="make it again with 'rebalance pilot'",
         ) from exc
+
+
+def tell_rough(
+    efficiency: float | None, between: tuple[float, float] | None, context: Context
+) -> None:
+    """Say where a plan's range is wider than a tenth to either side."""
+    if between is not None and between[1] > (1 + ROUGH) ** 2 * between[0]:
+        context.note(
+            f"the pilot knows its plan only roughly: an efficiency of {efficiency:.2f} may be "
+            f"{between[0]:.2f} to {between[1]:.2f} (95% range); a larger pilot knows better"
+        )
 
 
 def rate_for(plan: Mapping[str, Any], score: str, correction: str, efficiency: float) -> float:

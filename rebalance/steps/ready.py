@@ -15,7 +15,7 @@ from rebalance.samplers.nonuniform import MATRICES
 from rebalance.steps.artifacts.pilot import Pilot, read_pilot
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.context import Context
-from rebalance.steps.information import curve, known_between, rate_for
+from rebalance.steps.information import curve, known_between, rate_for, tell_rough
 from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known
 from rebalance.storage.artifacts import read_artifact
@@ -31,7 +31,6 @@ from rebalance.storage.writers import holds_metadata, output_format
 NEED = Need(LIGHT + HELD_BYTES + (16 << 20), outputs=1)
 # In the simulations of guide/paper.md a plan by 100 positives is off by up to 15%, by 500 by 9%.
 FEW, TOO_FEW = 500, 20
-ROUGH = 0.1
 
 
 @dataclass(frozen=True)
@@ -193,17 +192,9 @@ def ready(asked: Asked, context: Context) -> Ready:
         if planned is not None:
             correction = asked.correction or "offset"
             between = known_between(read.plan, sampler.score, correction, budget.rate, planned)
-        if asked.budget.efficiency is not None and between is not None and _wide(between):
-            context.note(
-                f"the pilot knows its plan only roughly: an efficiency of {planned:.2f} may be "
-                f"{between[0]:.2f} to {between[1]:.2f} (95% range); a larger pilot knows better"
-            )
+        if asked.budget.efficiency is not None:
+            tell_rough(planned, between, context)
     return Ready(table, read, known, planned, between, design_output)
-
-
-def _wide(between: tuple[float, float]) -> bool:
-    """Whether the ends of a range are more than a tenth from its middle."""
-    return between[1] > (1 + ROUGH) ** 2 * between[0]
 
 
 def _is_planned(pilot: Pilot, terms: Terms, asked: Asked) -> bool:

@@ -50,8 +50,27 @@ def test_the_rows_part_of_the_error_by_leaving_each_out_a_little(correction: str
         high, low = (summed(LOG_ODDS, each, None, correction) for each in (more, less))
         # A row that is one of its weight leaves that much less to chance.
         squares += ((np.log(high / low)) / (2 * step)) ** 2 * (1 - 1 / WEIGHT[at])
+    squares += few(LOG_ODDS[None], np.ones(1), correction)
     found = Forecast(Z, LOG_ODDS, WEIGHT, WEIGHT, None).of(CHANCES)[correction]
     assert found.error == pytest.approx(np.sqrt(squares), rel=1e-5)
+
+
+def few(log_odds: Floats, share: Floats, correction: str) -> float:
+    """With weights: of the sum over kept negatives of what each brings, (variance / T^2 / 8)^2.
+
+    A Poisson draw keeps WEIGHT (1 - p) pi negatives at x, and each brings p^2 (1 - pi) / pi^2 z'z,
+    z in units in which the information is the identity.
+    """
+    if correction == "offset":
+        return 0.0
+    total = Information(3)
+    total.add(Z, log_odds, CHANCES, WEIGHT, share=share)
+    length = np.einsum("ij,jk,ik->i", Z, np.linalg.inv(total.population), Z)
+    p, pi = 1 / (1 + np.exp(-log_odds)), CHANCES.pi_0
+    negatives = share @ (1 - p)
+    brings = share @ ((1 - p) * p**2) / negatives * (1 - pi) / pi**2 * length
+    spread = float((WEIGHT * negatives * pi * brings**2).sum())
+    return (spread * (total.efficiency(correction) / 3) ** 2 / 8) ** 2
 
 
 @pytest.mark.parametrize("correction", BOTH)
@@ -66,6 +85,7 @@ def test_the_pilots_part_of_the_error_by_moving_each_slope(correction: str) -> N
     mean = summed(KNOWN.mean(LOG_ODDS), WEIGHT, None, correction)
     noise = np.log(mean / summed(nodes, WEIGHT, share, correction))
     expected = np.array(gradient) @ KNOWN.covariance @ np.array(gradient) + noise**2
+    expected += few(nodes, share, correction)
     found = Forecast(Z, LOG_ODDS, WEIGHT, all_of_them, KNOWN).of(CHANCES)[correction]
     assert found.error == pytest.approx(np.sqrt(expected), rel=1e-5)
 
