@@ -15,9 +15,7 @@ Gauss-Hermite quadrature.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,20 +69,21 @@ class Posterior:
         spread = np.minimum(np.sqrt(np.maximum(variance, 0.0)), _WIDEST)
         return np.asarray(self.mean(log_odds) + np.outer(quadrature()[0], spread))
 
-    def to_document(self) -> dict[str, Any]:
-        """The posterior as JSON."""
-        return {
-            "slope": self.slope,
-            "shift": self.shift,
-            "centre": self.centre.tolist(),
-            "covariance": self.covariance.tolist(),
-        }
+    def to_array(self) -> NDArray[np.float32]:
+        """Slope, shift, centre and the covariance's lower triangle: it is symmetric, and large."""
+        triangle = self.covariance[np.tril_indices(len(self.centre))]
+        return np.concatenate([[self.slope, self.shift], self.centre, triangle]).astype(np.float32)
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Posterior:
-        """The posterior that `to_document` described."""
-        centre, covariance = (np.array(document[name]) for name in ("centre", "covariance"))
-        return cls(document["slope"], document["shift"], centre, covariance)
+    def from_array(cls, stored: NDArray[np.float32]) -> Posterior:
+        """The posterior that `to_array` described, to seven digits."""
+        known = stored.astype(np.float64)
+        # 2 + d + d (d + 1) / 2 numbers
+        size = round((np.sqrt(9 + 8 * (len(known) - 2)) - 3) / 2)
+        covariance = np.zeros((size, size))
+        covariance[np.tril_indices(size)] = known[2 + size :]
+        covariance += np.tril(covariance, -1).T
+        return cls(float(known[0]), float(known[1]), known[2 : 2 + size], covariance)
 
 
 def posterior(

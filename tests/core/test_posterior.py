@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -49,8 +47,12 @@ def test_a_pilot_that_is_all_noise_keeps_a_little_and_a_row_is_never_wide_open()
     assert quadrature()[1] @ spread**2 == pytest.approx(np.full(2, 4.0))
 
 
-def test_it_is_what_its_document_says() -> None:
-    found = Posterior(0.9, -0.1, np.array([1.0, 2.0]), np.array([[2.0, 0.5], [0.5, 1.0]]))
-    again = Posterior.from_document(json.loads(json.dumps(found.to_document())))
-    z = np.random.default_rng(0).normal(size=(5, 3))
-    assert (again.nodes(z, z[:, 0]) == found.nodes(z, z[:, 0])).all()
+@pytest.mark.parametrize("size", [1, 2, 7, 105])
+def test_it_is_what_its_array_says(size: int) -> None:
+    generator = np.random.default_rng(size)
+    root = generator.normal(size=(size, size))
+    found = Posterior(0.9, -0.1, generator.normal(size=size), root @ root.T)
+    again = Posterior.from_array(found.to_array())
+    assert (again.slope, again.shift) == pytest.approx((0.9, -0.1))
+    assert again.centre == pytest.approx(found.centre, rel=1e-6)
+    assert again.covariance == pytest.approx(found.covariance, rel=1e-6)

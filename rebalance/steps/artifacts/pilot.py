@@ -74,9 +74,9 @@ def pilot_content(
 ) -> bytes:
     """The bytes of a pilot."""
     members = dict(fitted.members()) | {"plan.json": json.dumps(plan, sort_keys=True).encode()}
+    arrays: dict[str, NDArray[Any]] = {"positives_outer.npy": information}
     if known is not None:
-        members["posterior.json"] = json.dumps(known.to_document(), sort_keys=True).encode()
-    arrays = {"positives_outer.npy": information}
+        arrays["posterior.npy"] = known.to_array()
     arrays |= {f"log_odds_{name}.npy": values for name, values in quantiles.items()}
     for name, values in arrays.items():
         stream = io.BytesIO()
@@ -120,10 +120,14 @@ def load_pilot(content: bytes, title: str) -> Pilot:
             manifest.get("negatives_draw"),
             manifest["made_from"],
         ),
-        known=Posterior.from_document(json.loads(members["posterior.json"]))
-        if "posterior.json" in members
-        else None,
+        known=_posterior(members.get("posterior.npy")),
     )
+
+
+def _posterior(member: bytes | None) -> Posterior | None:
+    if member is None:
+        return None
+    return Posterior.from_array(np.load(io.BytesIO(member), allow_pickle=False))
 
 
 def encoder_of(fitted: Fitted) -> Encoder | None:
