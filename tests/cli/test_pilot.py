@@ -178,3 +178,11 @@ def test_the_coefficients_recover_the_population(
         # Some 1,200 positives against 5,000 negatives: standard errors of about 0.04.
         assert found[0] == pytest.approx(INTERCEPT, abs=0.16)
         assert found[1] - found[0] == pytest.approx(slope, abs=0.16)
+
+
+def test_how_well_the_plan_is_known_is_said_of_a_logistic_pilot(
+    simulated: Simulated, tmp_path: Path, done: Invoke
+) -> None:
+    base = ["pilot", simulated.path, "-l", "y", "-o", tmp_path / "p.rbl"]
+    assert "plan known to within" in done(base).stderr
+    assert "plan known to within" not in done([*base, "--model", "gbm"]).stderr
