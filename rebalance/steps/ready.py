@@ -35,7 +35,10 @@ FEW, TOO_FEW = 500, 20
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user wants of a sample; None stands for what follows from the rest."""
+    """What the user wants of a sample; None stands for what follows from the rest.
+
+    called : the method's name as the user knows it, where it has several.
+    """
 
     inputs: Sequence[str]
     output: str
@@ -55,6 +58,7 @@ class Asked:
     design: str | None = None
     clobber: bool = True
     class_rates: Mapping[str, float] | None = None
+    called: str | None = None
 
 
 @dataclass(frozen=True)

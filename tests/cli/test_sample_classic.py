@@ -444,7 +444,8 @@ def test_random_over_by_key_and_random_under_as_uniform(tmp_path: Path, done: In
     made = []
     for method in ("uniform", "random-under"):
         out = tmp_path / f"{method}.parquet"
-        done([*base, "--method", method, "--ratio", 5, "-o", out])
+        shown = done([*base, "--method", method, "--ratio", 5, "-o", out, "--json"])
+        assert json.loads(shown.stdout)["method"] == method  # by the name that was given
         made.append(out.read_bytes())
     assert made[0] == made[1]
 

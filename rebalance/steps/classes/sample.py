@@ -88,7 +88,7 @@ def class_sample(
     _tell_kept(design, kept, context)
     return ClassSampleResult(
         output=asked.output,
-        method=design.method,
+        method=asked.called or design.method,
         rows=sum(design.counts),
         kept=int(kept.sum()),
         classes={

@@ -27,6 +27,16 @@ class Classic:
     drop: tuple[str, ...] = ()
     seconds: float = DEFAULT_SECONDS
 
+    @property
+    def output(self) -> str:
+        """The file to write."""
+        return self.asked.output
+
+    @property
+    def probabilities(self) -> str | None:
+        """The file for the probabilities of all rows, where one is asked for."""
+        return self.asked.probabilities
+
 
 @dataclass(frozen=True)
 class ResampleResult:

@@ -93,7 +93,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     left = kept_positives + made_positives
     return ResampleResult(
         output=wanted.asked.output,
-        method=final.method,
+        method=wanted.chain.name,
         rows=design.positives + design.negatives,
         positives=design.positives,
         negatives=design.negatives,
