@@ -74,8 +74,8 @@ class Order:
             most = positives - (method.role != "under")
             if asked > most:
                 raise UsageError(
-                    f"{method.name} looks at {asked} neighbours of a row among the positives "
-                    f"({name}), and there are {positives:,} positives",
+                    f"{method.name} looks at {asked:,} neighbours of a row among the positives "
+                    f"({name}), and there {_are(positives)}",
                     remedy=f"give --set {name}={most} or less",
                 )
 
@@ -204,6 +204,10 @@ def _parents(maker: Any, matrix: Matrix, y_true: NDArray[np.bool_]) -> Rows:
     if hasattr(maker, "nn_"):
         return parents_of_adasyn(maker, y_true)
     return np.empty((0, 2), dtype=np.int64)  # nothing was made
+
+
+def _are(positives: int) -> str:
+    return "is one positive" if positives == 1 else f"are {positives:,} positives"
 
 
 def _first_line(said: object) -> str:

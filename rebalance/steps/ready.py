@@ -295,10 +295,11 @@ def _known(
         found = Known(known.column, known, known.positive, sampler, terms, asked.seed, key, joined)
         if joined is not None and joined.made_from != table.digest:
             raise ArtifactError(
-                "the pilot was made from another file: which of these rows it saw is not known",
+                "the pilot was made from another file, or a copy of this one in another format or "
+                "order: which of these rows it saw is not known",
                 where=table.place,
-                remedy="give the file that the pilot was made from, as it was, or leave "
-                "--combine-pilot out",
+                remedy="give the very file that the pilot was made from, make a pilot from this "
+                "one, or leave --combine-pilot out",
             )
     refuse_label_as_key(found.column, key)
     return found

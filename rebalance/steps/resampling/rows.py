@@ -114,7 +114,8 @@ def _check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> Non
             remedy=f"{other}leave them out of the distances with {leave_out}",
         )
     if method.needs == "numbers" and not numbers:
-        lacking, other = "numbers", "smoten takes categories" if method.makes else ""
+        lacking = "numbers"
+        other = "smoten takes categories" if method.role in ("over", "combine") else ""
     elif method.needs == "categories" and not categories:
         lacking, other = "categories", "smote takes numbers"
     elif method.needs == "numbers and categories" and not (categories and numbers):
