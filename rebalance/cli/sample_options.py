@@ -52,8 +52,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--max-time",
         type=options.Number(0, min_open=True),
         metavar="SECONDS",
-        help="In-memory methods: refuse what a trial on a small part says takes longer.  "
-        "[default: 600]",
+        help="In-memory methods: refuse what a trial on a small part says takes longer, where "
+        "there are 400 rows or more.  [default: 600]",
     ),
     click.option(
         "--drop",

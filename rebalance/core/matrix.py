@@ -131,13 +131,15 @@ def encode(columns: Columns, kinds: Mapping[str, Kind], *, fill: bool, as_number
 
 def _scaled(values: Floats, numbers: NDArray[np.int64]) -> tuple[Floats, Any]:
     """The matrix with these columns standardised, and what did it; overwrites the matrix."""
+    from sklearn import config_context
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler(copy=False)
-    if len(numbers) == values.shape[1]:
-        values = scaler.fit_transform(values)
-    elif len(numbers):
-        values[:, numbers] = scaler.fit_transform(values[:, numbers])
+    with config_context(assume_finite=True):  # seen by their least and greatest
+        if len(numbers) == values.shape[1]:
+            values = scaler.fit_transform(values)
+        elif len(numbers):
+            values[:, numbers] = scaler.fit_transform(values[:, numbers])
     return values, scaler
 
 

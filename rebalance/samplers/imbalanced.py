@@ -33,7 +33,8 @@ class Method:
     cost : in words; `power` is that of the number of rows, `memory_power` that of its memory.
     neighbours : parameters that count neighbours among the positives.
     clusters : it sums distances to clusters, which depend on the threads in their last bits.
-    parts : of a combination, its parts: path, and their parameters with the names they have there.
+    parts : of a combination, what makes rows and what cleans after it: by the names they have there
+        the path and the parameters.
     failures : words of imbalanced-learn's by which it fails, and ours: what, and what to do; they
         may name parameters, {k_neighbors}.
     trial : the rows of a first trial.

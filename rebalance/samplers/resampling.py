@@ -103,6 +103,7 @@ class Order:
         UsageError : fewer rows than neighbours are looked for.
         FitError : it found nothing to work on.
         """
+        from sklearn import config_context
         from threadpoolctl import threadpool_limits
 
         method, values = self.method, matrix.values
@@ -113,7 +114,8 @@ class Order:
         threads = 1 if method.clusters else self.threads
         # Looking for what to limit takes longer than to decode what is made.
         limits = nullcontext() if threads is None else threadpool_limits(threads)
-        with warnings.catch_warnings(record=True) as caught, limits:
+        finite = config_context(assume_finite=True)  # as the matrix was made
+        with warnings.catch_warnings(record=True) as caught, limits, finite:
             warnings.simplefilter("always")
             try:
                 found, classes = sampler.fit_resample(values, y)
@@ -155,8 +157,7 @@ class Order:
             return Resampled(kept, none, np.zeros(0, dtype=bool), None)
         maker, at = sampler, np.arange(len(found))
         if role == "combine":
-            maker = sampler.smote_
-            cleaner = sampler.enn_ if hasattr(sampler, "enn_") else sampler.tomek_
+            maker, cleaner = (getattr(sampler, f"{part}_") for part in self.method.parts)
             at = cleaner.sample_indices_
         parents = _parents(maker, matrix, y_true)
         if role == "over":  # all rows, then those that were made
