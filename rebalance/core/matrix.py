@@ -25,7 +25,6 @@ Columns = Mapping[str, pa.Array]
 
 MAX_LEVELS = 1_000
 MEDIAN = "median"
-_NEAR = 2_048
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def encode(columns: Columns, kinds: Mapping[str, Kind], *, fill: bool, as_number
         start = place.stop
     if not fill:
         _refuse_missing(places)
-    values = _side_by_side(parts)
+    values = np.hstack(parts)  # a copy, that is ours to scale
     constant = tuple(
         each.name for part, each in zip(parts, places, strict=True) if _is_constant(part, each)
     )
@@ -152,18 +151,6 @@ def _is_constant(part: Floats, place: Place) -> bool:
     if part.shape[1] == 1:
         return place.low == place.high
     return bool((part.min(axis=0) == part.max(axis=0)).all())
-
-
-def _side_by_side(parts: list[Floats]) -> Floats:
-    """Columns as one matrix; some rows at a time, so that what is written stays near."""
-    values = np.empty((len(parts[0]), sum(part.shape[1] for part in parts)))
-    for top in range(0, len(values), _NEAR):
-        left = 0
-        for part in parts:
-            right = left + part.shape[1]
-            values[top : top + _NEAR, left:right] = part[top : top + _NEAR]
-            left = right
-    return values
 
 
 def _refuse_missing(places: list[Place]) -> None:
