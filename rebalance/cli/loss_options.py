@@ -68,8 +68,8 @@ def scale(command: F) -> F:
         type=click.Choice(["population", "sample"]),
         default="population",
         show_default=True,
-        help="sample: leave probabilities as fitted, with sampling, class weights and loss in "
-        "them.",
+        help="sample: leave probabilities on the scale of the fitted rows, with sampling, class "
+        "weights and loss in them; predict calls them rb_probability_sampled.",
     )(command)
 
 

@@ -39,7 +39,9 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 _STEPS = 100
-_FAR = 36.0  # beyond, log(1 + exp(-v)) is exp(-v) to the last bit
+# Newton's steps square what is left: after one of 1e-6 nothing is, to the last digits.
+_LAST_STEP = 1e-6
+_TINY = 1e-300
 
 
 def focal_loss(y_true: Bools, score: Floats, gamma: float) -> Floats:
@@ -48,14 +50,14 @@ def focal_loss(y_true: Bools, score: Floats, gamma: float) -> Floats:
     >>> focal_loss(np.array([True, False]), np.zeros(2), 0.0).round(4).tolist()
     [0.6931, 0.6931]
     """
-    own = np.where(y_true, score, -score)
-    return np.asarray(np.exp(-gamma * _softplus(own)) * _softplus(-own), dtype=np.float64)
+    at = _At.of(np.where(y_true, score, -score))
+    return np.asarray(np.exp(-gamma * at.above) * at.below, dtype=np.float64)
 
 
 def focal_gradient(y_true: Bools, score: Floats, gamma: float) -> Floats:
     """dL/dv of every row, shape (n,)."""
-    sign = np.where(y_true, 1.0, -1.0)
-    return np.asarray(-sign * _pull(sign * score, gamma), dtype=np.float64)
+    up, down = _At.of(score).pulls(gamma)
+    return np.where(y_true, -up, down)
 
 
 def undo_focal(score: Floats, gamma: float) -> Floats:
@@ -65,17 +67,12 @@ def undo_focal(score: Floats, gamma: float) -> Floats:
     >>> round(float(probability(undo_focal(np.array([v]), 2.0))[0]), 3)
     0.02
     """
-    ahead, behind = (1 + gamma * _scaled(at) for at in (score, -score))
-    return np.asarray((1 + gamma) * score - np.log(ahead) + np.log(behind), dtype=np.float64)
+    return _At.of(score).undone(gamma)
 
 
 def undo_focal_slope(score: Floats, gamma: float) -> Floats:
     """dU/dv, from about 0.9 (1 + gamma) to 1 + gamma."""
-    found = np.full(np.shape(score), 1 + gamma)
-    for at in (score, -score):
-        scaled = _scaled(at)
-        found -= gamma * (scaled - probability(at)) / (1 + gamma * scaled)
-    return found
+    return _At.of(score).slope(gamma)
 
 
 def focal_score(log_odds: Floats, gamma: float, start: Floats | None = None) -> Floats:
@@ -89,9 +86,10 @@ def focal_score(log_odds: Floats, gamma: float, start: Floats | None = None) -> 
     """
     score = np.asarray(log_odds / (1 + gamma) if start is None else start, dtype=np.float64)
     for _ in range(_STEPS):
-        step = (undo_focal(score, gamma) - log_odds) / undo_focal_slope(score, gamma)
+        at = _At.of(score)
+        step = (at.undone(gamma) - log_odds) / at.slope(gamma)
         score = score - step
-        if not np.any(np.abs(step) > 1e-13 * (1 + np.abs(score))):
+        if not np.any(np.abs(step) > _LAST_STEP):
             break
     return score
 
@@ -110,33 +108,34 @@ class Focal:
 
     def loss(self, score: Floats) -> Floats:
         """The weighted loss of every row, shape (n,)."""
+        sampled = self._sampled(score, _At.of(score))
         return np.asarray(
-            self.weight * focal_loss(self.y_true, self._sampled(score), self.gamma),
-            dtype=np.float64,
+            self.weight * focal_loss(self.y_true, sampled, self.gamma), dtype=np.float64
         )
 
     def derivatives(self, score: Floats) -> tuple[Floats, Floats]:
         """The first derivative by f, and the second as it is expected, each of shape (n,).
 
         The second one itself is below 0 where a row is far on the wrong side. Its expectation at
-        the probability that f stands for is not, and is zero nowhere:
-        a U'(f)^2 / U'(v) p (1 - p), of the log loss p (1 - p).
+        the probability that f stands for is not: a U'(f)^2 / U'(v) p (1 - p), of the log loss
+        p (1 - p).
         """
-        sampled = self._sampled(score)
-        slope = undo_focal_slope(score, self.gamma)
-        # dv/df; without an offset v is f.
-        along = slope / undo_focal_slope(sampled, self.gamma) if self.offset.any() else 1.0
-        log_odds = undo_focal(sampled, self.gamma)
-        weighing = _pull(sampled, self.gamma) + _pull(-sampled, self.gamma)
-        first = focal_gradient(self.y_true, sampled, self.gamma) * along
-        second = weighing * along * slope * probability(log_odds) * probability(-log_odds)
+        gamma = self.gamma
+        own = _At.of(score)
+        at = _At.of(self._sampled(score, own))
+        slope = own.slope(gamma)
+        along = slope / at.slope(gamma)  # dv/df
+        up, down = at.pulls(gamma)
+        prob = probability(at.undone(gamma))
+        first = np.where(self.y_true, -up, down) * along
+        second = (up + down) * along * slope * prob * (1 - prob)
         return self.weight * first, self.weight * second
 
-    def _sampled(self, score: Floats) -> Floats:
-        """v of every row, shape (n,)."""
+    def _sampled(self, score: Floats, own: _At) -> Floats:
+        """v of every row, shape (n,); without an offset it is f."""
         if not self.offset.any():
             return score
-        wanted = undo_focal(score, self.gamma) + self.offset
+        wanted = own.undone(self.gamma) + self.offset
         return focal_score(wanted, self.gamma, score + self.offset / (1 + self.gamma))
 
 
@@ -168,19 +167,51 @@ class Reweighted:
 AS_ROWS_ARE = Reweighted()
 
 
-def _softplus(x: Floats) -> Floats:
-    """log(1 + exp(x))."""
-    return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), dtype=np.float64)
+@dataclass(frozen=True)
+class _At:
+    """What all formulas are made of at scores v, from one exponential and one logarithm.
 
+    above, below : log(1 + exp(v)) and log(1 + exp(-v)). q : 1 / (1 + exp(-v)).
+    ahead, behind : exp(v) log(1 + exp(-v)), between 0 and 1, and the same of -v.
+    """
 
-def _scaled(v: Floats) -> Floats:
-    """exp(v) log(1 + exp(-v)), between 0 and 1."""
-    near = np.minimum(v, _FAR)
-    return np.asarray(np.where(v > _FAR, 1.0, np.exp(near) * _softplus(-near)), dtype=np.float64)
+    v: Floats
+    q: Floats
+    above: Floats
+    below: Floats
+    ahead: Floats
+    behind: Floats
 
+    @classmethod
+    def of(cls, v: Floats) -> _At:
+        up = v >= 0
+        size = np.abs(v)
+        small = np.exp(-size)
+        log = np.log1p(small)
+        large = np.where(small > _TINY, log / np.maximum(small, _TINY), 1.0)
+        less = small * (size + log)
+        return cls(
+            v=v,
+            q=np.where(up, 1.0, small) / (1 + small),
+            above=np.where(up, v, 0.0) + log,
+            below=np.where(up, 0.0, -v) + log,
+            ahead=np.where(up, large, less),
+            behind=np.where(up, less, large),
+        )
 
-def _pull(v: Floats, gamma: float) -> Floats:
-    """(1 - q)^(gamma+1) B(v): how hard a row of the positive class is pulled up."""
-    return np.asarray(
-        np.exp(-(gamma + 1) * _softplus(v)) * (1 + gamma * _scaled(v)), dtype=np.float64
-    )
+    def undone(self, gamma: float) -> Floats:
+        """U(v)."""
+        moved = np.log((1 + gamma * self.behind) / (1 + gamma * self.ahead))
+        return np.asarray((1 + gamma) * self.v + moved, dtype=np.float64)
+
+    def slope(self, gamma: float) -> Floats:
+        """dU/dv."""
+        ahead = (self.ahead - self.q) / (1 + gamma * self.ahead)
+        behind = (self.behind - (1 - self.q)) / (1 + gamma * self.behind)
+        return np.asarray((1 + gamma) - gamma * (ahead + behind), dtype=np.float64)
+
+    def pulls(self, gamma: float) -> tuple[Floats, Floats]:
+        """How hard a positive is pulled up, (1 - q)^(gamma+1) B(v), and a negative down."""
+        up = np.exp(-(gamma + 1) * self.above) * (1 + gamma * self.ahead)
+        down = np.exp(-(gamma + 1) * self.below) * (1 + gamma * self.behind)
+        return up, down

@@ -30,6 +30,7 @@ LABEL_KEY = "rebalance.label"
 SCALE_KEY = "rebalance.scale"
 THRESHOLD_KEY = "rebalance.threshold"
 DECISION = "rb_decision"
+WEIGHTED = "weighted"
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,17 @@ def predict(
 
 
 def prediction_metadata(model: Model) -> dict[str, str]:
-    """What a later step must know: the label's positive value, and that this is corrected."""
+    """What a later step must know: the label's positive value, the columns' scales, the threshold.
+
+    "weighted" is the scale of a fit with class weights or a focal loss: `correct` undoes neither.
+    """
     threshold = {} if model.threshold is None else {THRESHOLD_KEY: json.dumps(model.threshold)}
     return threshold | {
         LABEL_KEY: json.dumps(model.label.to_document()),
         SCALE_KEY: json.dumps(
-            {PROBABILITY: "population"} if model.gives_population else {SAMPLED: "sample"}
+            {PROBABILITY: "population"} | ({SAMPLED: WEIGHTED} if model.reweighted.bends else {})
+            if model.gives_population
+            else {SAMPLED: WEIGHTED if model.leaves_weights else "sample"}
         ),
     }
 

@@ -93,7 +93,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         return class_train(table, classes, asked, context)
     task = task_of(table, asked)
     tell_limits(task.drawn, asked.model, asked.wanted, context)
-    asked.weighting.refuse_without_population(task.drawn, asked.wanted)
+    asked.weighting.check_against(task.drawn, asked.wanted)
     kinds = choose_features(
         table,
         task.label,

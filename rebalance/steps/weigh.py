@@ -37,8 +37,10 @@ class Weighed:
     weights: Mapping[str, float]
     correction: str
 
-    def document(self, asked: Weighting) -> dict[str, Any]:
-        """The result as JSON."""
+    def document(self, asked: Weighting) -> dict[str, Any] | None:
+        """The result as JSON; None of a fit without weights or a loss of its own."""
+        if not asked.bends:
+            return None
         return {
             "loss": asked.loss,
             "gamma": self.reweighted.gamma,

@@ -89,6 +89,11 @@ class Weighting:
         """Whether classes have weights."""
         return self.class_weight is not None or self.alpha is not None
 
+    @property
+    def bends(self) -> bool:
+        """Whether the fit is another than without these options."""
+        return self.weighs or self.gamma is not None
+
     def settings(self, settings: Settings) -> Settings:
         """The learner's settings, with the loss."""
         return settings if self.gamma is None else replace(settings, gamma=self.gamma)
@@ -124,13 +129,20 @@ class Weighting:
                 "--check-calibration",
             )
 
-    def refuse_without_population(self, drawn: Drawn | None, wanted: Wanted) -> None:
-        """Check that costs meet the population's probabilities.
+    def check_against(self, drawn: Drawn | None, wanted: Wanted) -> None:
+        """Check that costs meet the population's probabilities, and that there is another scale.
 
         Raises
         ------
-        UsageError : the sample's are all that the model will have.
+        UsageError : the sample's are all that the model will have, or it has none but the
+            population's.
         """
+        if self.scale == "sample" and drawn is None and not self.bends:
+            raise UsageError(
+                "--scale sample has nothing to leave as it is: the table is the population, and "
+                "neither class weights nor a loss are given",
+                remedy="leave it out",
+            )
         known = drawn is None or drawn.design.correctable or wanted.method is not None
         if self.costs is not None and drawn is not None and not known:
             raise UsageError(

@@ -85,7 +85,7 @@ def test_weighted_coefficients_are_the_truth_again(
 
 
 def test_weighted_fits_are_scikit_learns_but_for_the_correction(
-    simulated: Simulated, tmp_path: Path, done: Invoke
+    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke
 ) -> None:
     from sklearn.linear_model import LogisticRegression
 
@@ -109,7 +109,31 @@ def test_weighted_fits_are_scikit_learns_but_for_the_correction(
     assert left.column("rb_probability_sampled").to_numpy() == pytest.approx(fitted, rel=1e-12)
     metadata = pq.read_metadata(model.with_suffix(".parquet")).metadata
     scale = json.loads(metadata[b"rebalance.scale"])
-    assert scale == {"rb_probability_sampled": "sample"}
+    assert scale == {"rb_probability_sampled": "weighted"}
+    # `correct` would take off the sampling alone.
+    given = ["--probability", "rb_probability_sampled", "--rate", 0.5, "-o", tmp_path / "c.parquet"]
+    refused = rebalance(["correct", model.with_suffix(".parquet"), *given])
+    assert refused.exit_code == 3
+    assert "class weights" in refused.stderr
+
+
+def test_alpha_weighs_positives_against_the_rest(
+    simulated: Simulated, tmp_path: Path, done: Invoke
+) -> None:
+    given = [simulated.path, "--natural", "-l", "y", "--model", "logistic"]
+    found = []
+    for name, more in (
+        ("a", ["--loss", "focal", "--gamma", 0, "--alpha", 0.9]),
+        ("b", ["--class-weight", "1=9"]),
+        ("c", ["--loss", "focal", "--gamma", 0, "--alpha", 0.5]),
+        ("d", []),
+    ):
+        model = tmp_path / f"{name}.rbl"
+        done(["train", *given, *more, "-o", model, "-q"])
+        found.append(predicted(done, model, simulated.path).column("rb_probability").to_numpy())
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+    assert found[2] == pytest.approx(found[3], rel=1e-9)
+    assert np.abs(found[0] - found[2]).max() > 1e-4
 
 
 @pytest.mark.parametrize("correction", ["offset", "posthoc", "weight"])
@@ -265,6 +289,38 @@ def test_models_of_older_versions_have_neither(
     assert (read.threshold, read.has_own_scale, read.gives_population) == (None, False, True)
 
 
+def test_run_weighs_loses_and_decides(simulated: Simulated, tmp_path: Path, done: Invoke) -> None:
+    out = tmp_path / "out"
+    given = ["--rate", 0.05, "--model", "logistic", "--loss", "focal", "--class-weight", "1=2"]
+    shown = done(
+        ["run", simulated.path, "-l", "y", "-o", out, *given, "--cost", "fp=1,fn=9", "--json"]
+    )
+    report = json.loads(shown.stdout)
+    assert report["train"]["weighting"]["gamma"] == 2.0
+    assert report["train"]["weighting"]["log_ratio"] == pytest.approx(np.log(2))
+    assert report["predict"]["threshold"] == pytest.approx(0.1)
+    cut = report["evaluate"]["thresholds"][0]["metrics"]["rb_probability"]
+    assert cut["value"] == pytest.approx(0.1)
+    decided = pq.read_table(out / "predictions.parquet").column("rb_decision").to_pylist()
+    assert sum(decided) == report["predict"]["decided_positive"] == cut["selected_rows"]
+
+
+def test_costs_need_the_populations_probabilities(
+    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    part, sample, model = (tmp_path / name for name in ("t.parquet", "s.parquet", "m.rbl"))
+    pq.write_table(simulated.table.slice(0, 3_000), part)
+    done(["sample", part, "-l", "y", "--method", "smote", "--ratio", 5, "-o", sample, "-q"])
+    given = ["train", sample, "--model", "logistic", "-o", model, "--cost", "fp=1,fn=9"]
+    refused = rebalance(given)
+    assert refused.exit_code == 2
+    assert "--calibrate-on" in refused.stderr
+    done([*given, "--calibrate-on", simulated.path, "--recalibrate", "platt", "-q"])
+    found = predicted(done, model, simulated.path)
+    prob = found.column("rb_probability").to_numpy()
+    assert found.column("rb_decision").to_pylist() == (prob >= 0.1).tolist()
+
+
 BAD: list[tuple[list[object], str]] = [
     (["--gamma", 2], "--gamma is for"),
     (["--loss", "focal", "--gamma", -1], "not in the range"),
@@ -280,6 +336,7 @@ BAD: list[tuple[list[object], str]] = [
     (["--cost", "fp=1,fn=-2"], "above 0"),
     (["--cost", "fp=1,fn=2", "--scale", "sample"], "leave one of them out"),
     (["--scale", "sample", "--recalibrate", "platt"], "--scale sample"),
+    (["--scale", "sample"], "nothing to leave"),
     (["--model", "logistic", "--loss", "focal", "--cross-validate", "l2"], "for the log loss"),
 ]
 

@@ -67,6 +67,11 @@ class Model:
         return self.drawn is not None or self.reweighted.bends
 
     @property
+    def leaves_weights(self) -> bool:
+        """Whether class weights or a focal loss are left in its probabilities."""
+        return self.output_scale == "sample" and self.reweighted.bends
+
+    @property
     def threshold(self) -> float | None:
         """The probability from which to call a row positive, where costs were given."""
         return None if self.costs is None else self.costs.threshold
