@@ -36,7 +36,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--gamma",
-        type=Number(0, 100),
+        type=Number(0, 10),
         metavar="G",
         help="focal, cb-focal: how much less rows count that are predicted well; 0 is logloss.  "
         "[default: 2]",

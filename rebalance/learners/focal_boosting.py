@@ -17,26 +17,10 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class FocalBoosting:
-    """Encoded rows that start from the scores of their baseline, and the loss to make least."""
+class FocalBoosting(Boosting):
+    """Boosting with the loss to make least; `start` are scores, without sampling's offset."""
 
-    rows: Boosting
     loss: Focal
-
-    @classmethod
-    def of(cls, rows: TrainingRows, undo: UndoFocal, settings: Settings) -> FocalBoosting:
-        """The rows, encoded.
-
-        Raises
-        ------
-        DataError : see `core.encoding.learn_encoder`.
-        """
-        started = replace(rows, offset=np.zeros(len(rows)), baseline=undo.score(rows.baseline))
-        boosting = Boosting.of(started, rows.y_true, {"metric": "None"}, settings)
-        weight = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
-        # Sampling's own offset: that of class weights is part of what scores stand for.
-        offset = rows.offset - rows.class_shift
-        return cls(boosting, Focal(undo.gamma, rows.y_true, offset, weight))
 
     def find_rounds(self, held_out: NDArray[np.bool_]) -> int:
         """The number of rounds after which the loss of the rows held out is least."""
@@ -48,12 +32,12 @@ class FocalBoosting:
             value = float(watched.loss(score).sum() / watched.weight.sum())
             return "focal_loss", value, False
 
-        data = self.rows.dataset(~held_out)
+        data = self._dataset(~held_out)
         booster = train(
-            self._parameters(~held_out),
+            self._with_objective(~held_out),
             data,
             MAX_ROUNDS,
-            valid_sets=[self.rows.dataset(held_out, reference=data)],
+            valid_sets=[self._dataset(held_out, reference=data)],
             feval=mean_loss,
             callbacks=[early_stopping(PATIENCE, verbose=False)],
         )
@@ -64,18 +48,33 @@ class FocalBoosting:
         from lightgbm import train
 
         whole = np.ones(len(self.loss.y_true), dtype=bool)
-        booster = train(self._parameters(whole), self.rows.dataset(), rounds)
+        booster = train(self._with_objective(whole), self._dataset(), rounds)
         return without_parameters(booster.model_to_string(num_iteration=rounds))
 
-    def _parameters(self, mask: NDArray[np.bool_]) -> dict[str, Any]:
-        """LightGBM's, with the objective of the rows where `mask` is true."""
+    def _with_objective(self, mask: NDArray[np.bool_]) -> dict[str, Any]:
+        """LightGBM's parameters, with the loss of the rows where `mask` is true."""
         part = self._part(mask)
 
         def objective(score: Floats, _: Any) -> tuple[Floats, Floats]:
             return part.derivatives(score)
 
-        return self.rows.parameters | {"objective": objective}
+        return self.parameters | {"objective": objective}
 
     def _part(self, mask: NDArray[np.bool_]) -> Focal:
         loss = self.loss
         return Focal(loss.gamma, loss.y_true[mask], loss.offset[mask], loss.weight[mask])
+
+
+def focal_boosting(rows: TrainingRows, undo: UndoFocal, settings: Settings) -> FocalBoosting:
+    """The rows, encoded, that start from the scores of their baseline.
+
+    Raises
+    ------
+    DataError : see `core.encoding.learn_encoder`.
+    """
+    started = replace(rows, offset=np.zeros(len(rows)), baseline=undo.score(rows.baseline))
+    found = Boosting.of(started, rows.y_true, {"metric": "None"}, settings)
+    weight = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
+    # Sampling's own offset: that of class weights is part of what scores stand for.
+    loss = Focal(undo.gamma, rows.y_true, rows.offset - rows.class_shift, weight)
+    return FocalBoosting(**vars(found), loss=loss)

@@ -17,7 +17,7 @@ from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
 from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
-from rebalance.learners.focal_boosting import FocalBoosting
+from rebalance.learners.focal_boosting import focal_boosting
 from rebalance.learners.forest import Forest, read_forest
 from rebalance.learners.trees import Trees
 
@@ -71,12 +71,12 @@ class GradientBoosting:
     def _focal(self, rows: TrainingRows, settings: Settings) -> Fitted:
         """Boosting of the focal loss: the trees add to the loss's own scores."""
         undo = UndoFocal(settings.gamma or 0.0, rows.class_shift)
-        boosting = FocalBoosting.of(rows, undo, settings)
+        boosting = focal_boosting(rows, undo, settings)
         rounds, found_by = settings.rounds, "given"
         if rounds is None:
             rounds, found_by = boosting.find_rounds(_held_out(rows)), "held-out rows"
         text = boosting.text(rounds)
-        trees = TreeModel(boosting.rows.encoder, text, rounds, found_by, settings.threads)
+        trees = TreeModel(boosting.encoder, text, rounds, found_by, settings.threads)
         return FocalModel(trees, undo)
 
     def load(self, members: Mapping[str, bytes]) -> Fitted:

@@ -88,7 +88,8 @@ def predict(
             f"undoes: '{SAMPLED}' is on the sample's scale"
         )
     table = open_within(inputs, context, Need(HEAVY if read.learner == "gbm" else LIGHT, outputs=1))
-    kept = kept_beside(table, keep, (PROBABILITY, SAMPLED, DECISION), "--keep")
+    new = [PROBABILITY, SAMPLED, *([] if read.threshold is None else [DECISION])]
+    kept = kept_beside(table, keep, new, "--keep")
     kinds = read.kinds
     if sampled and read.drawn is not None:
         kinds |= read.drawn.kinds
