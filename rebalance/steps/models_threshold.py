@@ -24,6 +24,12 @@ def with_models_threshold(
     DataError : what it knows is no threshold.
     """
     if MODELS_THRESHOLD not in [text.strip() for text in thresholds]:
+        for text in checks:
+            if f"@{MODELS_THRESHOLD}" in text:
+                raise UsageError(
+                    f"--fail-if '{text}' is about a threshold that is not asked for",
+                    remedy=f"add --threshold {MODELS_THRESHOLD}",
+                )
         return list(thresholds), list(checks)
     written = table.metadata.get(THRESHOLD_KEY.encode())
     if written is None:

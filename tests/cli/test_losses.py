@@ -268,6 +268,9 @@ def test_without_costs_there_is_no_decision_and_no_threshold(
     result = rebalance(["evaluate", out, "-l", "y", "--threshold", "model"])
     assert result.exit_code == 2
     assert "--cost" in result.stderr
+    result = rebalance(["evaluate", out, "-l", "y", "--fail-if", "recall@model<0.5"])
+    assert result.exit_code == 2
+    assert "add --threshold model" in result.stderr
 
 
 def test_models_of_older_versions_have_neither(
