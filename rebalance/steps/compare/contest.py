@@ -1,0 +1,263 @@
+"""folds x ways -> outcomes, in the time that was given"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rebalance.errors import RebalanceError, UsageError
+from rebalance.steps.compare.asked import CompareAsked
+from rebalance.steps.compare.budget import MARGIN, Clock, Estimates, Rows
+from rebalance.steps.compare.fitting import Bench
+from rebalance.steps.compare.folds import Folds, write_fold
+from rebalance.steps.compare.outcome import Outcome
+from rebalance.steps.compare.recipes import Recipe
+from rebalance.steps.compare.state import State
+from rebalance.steps.compare.ways import Way
+from rebalance.steps.context import Context
+from rebalance.storage.tables import Table
+
+# Trials on so many rows, and at most such a share of them, tell what a fit to all will take.
+TRIALS = ((2_000, 1 / 8), (8_000, 1 / 3))
+TRIED_FROM = 8_000
+_LEAST = 0.01
+_FEWEST = 2  # folds that an interval needs
+
+
+class Step:
+    """So many fits are done, or will not be."""
+
+    def __init__(self, fits: int = 1) -> None:
+        self._fits = fits
+
+    def __len__(self) -> int:
+        return self._fits
+
+
+@dataclass
+class Contest:
+    """The work on one table.
+
+    reserve : seconds that are kept for what comes after the fits.
+    refused : the reason by way.
+    """
+
+    table: Table
+    folds: Folds
+    asked: CompareAsked
+    recipes: Mapping[Way, Recipe]
+    state: State
+    clock: Clock
+    reserve: float
+    context: Context
+    estimates: Estimates = field(default_factory=Estimates)
+    refused: dict[Way, str] = field(default_factory=dict)
+    waiting: set[Way] = field(default_factory=set)
+    new_fits: int = 0
+    whole_only: bool = True
+
+    def run(self) -> None:
+        """Fit what is not finished, the smallest first, until all is done or the time is up.
+
+        In the first round a way is begun if it fits on all folds; then those that waited, by what
+        was measured meanwhile; and at last those that fit on some folds.
+
+        Raises
+        ------
+        UsageError : there is no time for a single fit.
+        """
+        for outcomes in self.finished().values():
+            for outcome in outcomes:
+                self.estimates.learn(self._way(outcome.way), outcome)
+        total = len(self.recipes) * self.folds.count
+        steps = self.context.track(self._rounds(), "comparing", total)
+        for _ in steps:
+            pass
+
+    def finished(self) -> dict[Way, list[Outcome]]:
+        """The outcomes of each way that has any."""
+        found: dict[Way, list[Outcome]] = {}
+        for way in self.recipes:
+            for number in range(self.folds.count):
+                outcome = self.state.finished.get((way.name, number))
+                if outcome is not None:
+                    found.setdefault(way, []).append(outcome)
+        return found
+
+    def _way(self, name: str) -> Way:
+        return next(way for way in self.recipes if way.name == name)
+
+    def _rounds(self) -> Iterator[Step]:
+        done = sum(len(each) for each in self.finished().values())
+        if done:
+            yield Step(done)
+        yield from self._round(list(self.recipes))
+        while self.waiting:
+            before = self.new_fits
+            yield from self._round(self._taken_up())
+            if self.new_fits == before:
+                break
+        yield from self._some_folds()
+        yield Step(len(self.waiting) * self.folds.count)
+
+    def _taken_up(self) -> list[Way]:
+        """The ways that waited; now none does."""
+        again = [way for way in self.recipes if way in self.waiting]
+        self.waiting.clear()
+        return again
+
+    def _some_folds(self) -> Iterator[Step]:
+        """What is left of the time: ways that fit on two folds at the least, one after another."""
+        rows = self._rows(0)
+        for way in self.estimates.order(self._taken_up(), rows):
+            needed = self.estimates.whole(way, rows) + MARGIN * self.estimates.fold
+            if _FEWEST * needed <= self.left:
+                self.whole_only = False
+                yield from self._round([way])
+                self.whole_only = True
+            self.waiting.add(way)
+
+    def seconds_for_all(self) -> float:
+        """About how long all that was asked for would take, without what is refused."""
+        ways = [way for way in self.recipes if way not in self.refused]
+        rows = self._rows(self.folds.count - 1)
+        return self.folds.count * self.estimates.share(ways, rows) + self.reserve
+
+    def _round(self, ways: Sequence[Way]) -> Iterator[Step]:
+        for number in range(self.folds.count):
+            pending = self._affordable(ways, number)
+            if pending:
+                with TemporaryDirectory(prefix="rebalance-") as folder:
+                    yield from self._fold(number, pending, Path(folder))
+
+    def _affordable(self, ways: Sequence[Way], number: int) -> list[Way]:
+        """The ways to begin a fold for; all where it is not known yet what that takes."""
+        pending = [way for way in ways if self._is_pending(way, number)]
+        if self.estimates.fold == 0:
+            return pending
+        rows = self._rows(number)
+        before = MARGIN * self.estimates.fold
+        for way in pending:
+            if self._limit(way, [], number, rows, before) is None:
+                self.waiting.add(way)
+        return [way for way in pending if way not in self.waiting]
+
+    def _is_pending(self, way: Way, number: int) -> bool:
+        left_out = way in self.refused or way in self.waiting
+        return not left_out and (way.name, number) not in self.state.finished
+
+    @property
+    def left(self) -> float:
+        """The seconds left for fits."""
+        return self.clock.left - self.reserve
+
+    def _fold(self, number: int, pending: list[Way], folder: Path) -> Iterator[Step]:
+        rows = self._rows(number)
+        parts: list[int] = []
+        if not self.estimates.finishing and rows.all >= TRIED_FROM:
+            parts = [min(most, int(share * rows.all)) for most, share in TRIALS]
+        files = write_fold(self.table, self.folds, number, folder, parts)
+        self.estimates.fold = files.seconds
+        bench = Bench(files, self.context.threads, self.asked.precision, self.asked.uncorrected)
+        if parts:
+            self._try(bench, pending, rows)
+        queue = list(pending)
+        begun: list[Way] = []
+        while queue:
+            way = self.estimates.order(queue, rows)[0]
+            queue.remove(way)
+            limit = self._limit(way, begun, number, rows)
+            if limit is None:
+                self.waiting.add(way)
+                continue
+            fits = self._fit(bench, way, limit)
+            if way not in self.refused:
+                begun.append(way)
+            yield Step(fits)
+
+    def _rows(self, number: int) -> Rows:
+        trains = self.folds.trains(number)
+        positives = int(self.folds.y_true[trains].sum())
+        return Rows(positives, int(trains.sum()) - positives, self.asked.ratio)
+
+    def _try(self, bench: Bench, pending: Sequence[Way], rows: Rows) -> None:
+        """Trials of each learner on small parts, where the table is large.
+
+        Raises
+        ------
+        UsageError : by them, no fit is small enough.
+        """
+        for learner in dict.fromkeys(way.learner for way in pending):
+            way = next(each for each in pending if each.learner == learner)
+            try:
+                bench.trial(self.recipes[way], bench.files.parts[0][0])  # loads the libraries
+                for part, size in bench.files.parts:
+                    seconds = bench.trial(self.recipes[way], part)
+                    self.estimates.finishing.setdefault(learner, []).append((size, seconds))
+            except RebalanceError:
+                continue  # it may work on all rows; if not, it says so itself
+        if self.estimates.finishing:
+            smallest = min(pending, key=lambda way: self.estimates.whole(way, rows))
+            self._refuse_budget(smallest, self.estimates.whole(smallest, rows), self.left)
+
+    def _refuse_budget(self, way: Way, seconds: float, left: float) -> None:
+        """Say what the smallest fit takes, where that is more than is left.
+
+        Raises
+        ------
+        UsageError : it is.
+        """
+        if seconds <= left:
+            return
+        around = self.clock.budget - left
+        raise UsageError(
+            f"--budget {self.clock.budget:g} is too little for a single fit: the smallest, "
+            f"{way.name} on one fold, takes about {seconds:.2g} s, and {around:.2g} s go before "
+            "and after it",
+            remedy=f"give --budget {round(1.2 * (around + seconds) + 0.5)} or more",
+        )
+
+    def _limit(
+        self, way: Way, begun: Sequence[Way], number: int, rows: Rows, before: float = 0.0
+    ) -> float | None:
+        """The seconds that a way's sampler may take on this fold; None where the way waits.
+
+        A way is begun where it and all that were begun fit on all the folds to come. The smallest
+        of all is begun where it fits on one. `before` are seconds that go before it.
+        """
+        mine, left = self.estimates.whole(way, rows), self.left - before
+        is_begun = any(name == way.name for name, _ in self.state.finished)
+        is_first = not self.state.finished and not begun
+        if is_begun or not self.whole_only:
+            return max(left, _LEAST) if mine <= left else None
+        to_come = range(number + 1, self.folds.count)
+        others = sum(
+            self.estimates.share([each for each in begun if self._is_pending(each, later)], rows)
+            for later in to_come
+        )
+        spare = left - others - mine * (1 + len(to_come))
+        if spare >= 0:
+            return max(self.estimates.sample(way) + spare / (1 + len(to_come)), _LEAST)
+        return max(left, _LEAST) if is_first and mine <= left else None
+
+    def _fit(self, bench: Bench, way: Way, limit: float) -> int:
+        """Fit a way on a fold; gives the number of fits that are not to be waited for any more.
+
+        Raises
+        ------
+        UsageError : the first fit alone took longer than the budget.
+        """
+        is_first, before = not self.state.finished, self.left
+        try:
+            outcome = bench.fit(self.recipes[way], limit)
+        except RebalanceError as exc:
+            self.refused[way] = exc.what if exc.where else str(exc)
+            return self.folds.count - bench.files.number
+        self.state.add(outcome)
+        if is_first:
+            self._refuse_budget(way, before - self.left, before)
+        self.new_fits += 1
+        self.estimates.learn(way, outcome)
+        return 1
