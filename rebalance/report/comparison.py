@@ -72,24 +72,28 @@ def _draw(axes: Axes, shown: Sequence[Bar], name: str) -> None:
         axes.axvline(1.0, color=GREY, linewidth=1.2, linestyle=(0, (4, 3)))
     elif len(finite):
         axes.axvline(float(means[0]), color=GREY, linewidth=0.8, linestyle=":")
-    if len(finite) and finite.min() > 0 and finite.max() > _WIDE * finite.min():
+    axes.tick_params(axis="x", which="both", labelsize=8)
+    is_ratio = name == "predicted_over_observed"
+    if is_ratio and len(finite) and 0 < _WIDE * finite.min() < finite.max():
         axes.set_xscale("log")
-    axes.tick_params(axis="x", labelsize=8)
-    axes.locator_params(axis="x", nbins=4) if axes.get_xscale() == "linear" else None
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+    else:
+        axes.locator_params(axis="x", nbins=4)
 
 
 def _draw_seconds(axes: Axes, shown: Sequence[Bar]) -> None:
-    seconds = [max(each.seconds, 1e-3) for each in shown]
-    axes.barh(range(len(shown)), seconds, color=GREY, height=0.6, log=True)
+    seconds = [each.seconds for each in shown]
+    axes.barh(range(len(shown)), seconds, color="#b8b8b8", height=0.6)
     for place, each in enumerate(shown):
         axes.annotate(
             f"{each.rows:,.0f} rows",
-            (seconds[place], place),
-            xytext=(3, 0),
+            (0, place),
+            xytext=(4, 0),
             textcoords="offset points",
             va="center",
             fontsize=7,
         )
-    axes.margins(x=0.5)
     axes.set_title("seconds to fit")
     axes.tick_params(axis="x", labelsize=8)
+    axes.locator_params(axis="x", nbins=4)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from rebalance.steps.compare.outcome import Outcome
 from rebalance.steps.compare.recipes import SURPLUS
 from rebalance.steps.compare.ways import Way
@@ -18,6 +20,7 @@ _CALIBRATION = 5.0
 _PILOT_FITS, _PILOT_ROWS = 5.0, 5_000
 # What is not measured yet is taken for so many times the slowest learner that is.
 _UNKNOWN = 3.0
+_TINY = 1e-3
 
 Points = list[tuple[int, float]]
 
@@ -73,32 +76,46 @@ class Rows:
 
 @dataclass
 class Estimates:
-    """What was measured: by learner rows and seconds, and the last seconds of what is made once."""
+    """What was measured: by learner rows and seconds, and the last seconds of what is made once.
+
+    fold : seconds to write a fold. late : what each fit took, by what was expected of it.
+    """
 
     finishing: dict[str, Points] = field(default_factory=dict)
     samples: dict[tuple[str, str | None], float] = field(default_factory=dict)
     pilots: dict[str, float] = field(default_factory=dict)
     fold: float = 0.0
+    late: list[float] = field(default_factory=list)
 
     def learn(self, way: Way, outcome: Outcome) -> None:
         """Take what a fit took."""
         name = _learner(way)
+        if name in self.finishing:
+            expected = at_rows(self.finishing[name], outcome.rows)
+            self.late.append(outcome.finishing / max(expected, _TINY))
         self.finishing.setdefault(name, []).append((outcome.rows, outcome.finishing))
         if way.pilot is not None:
             self.pilots[way.pilot] = outcome.seconds["pilot"]
         if way.chain is not None:
             self.samples[way.method, way.pilot] = outcome.seconds["sample"]
 
+    @property
+    def pace(self) -> float:
+        """How many times longer than expected the last fits took, 1 at the least."""
+        return max(float(np.median(self.late[-3:])), 1.0) if self.late else 1.0
+
     def fit(self, way: Way, rows: Rows) -> float:
         """Seconds of training, predicting and scoring."""
         name, trained = _learner(way), rows.trained(way)
         if name in self.finishing:
-            return MARGIN * at_rows(self.finishing[name], trained)
-        if way.learner in self.finishing:  # without the calibration
+            found = MARGIN * at_rows(self.finishing[name], trained)
+        elif way.learner in self.finishing:  # without the calibration
             plain = at_rows(self.finishing[way.learner], trained)
-            return MARGIN * (1 + _CALIBRATION) * plain
-        known = [at_rows(points, trained) for points in self.finishing.values()]
-        return _UNKNOWN * max(known, default=0.0)
+            found = MARGIN * (1 + _CALIBRATION) * plain
+        else:
+            known = [at_rows(points, trained) for points in self.finishing.values()]
+            found = _UNKNOWN * max(known, default=0.0)
+        return self.pace * found
 
     def pilot(self, way: Way, rows: Rows) -> float:
         """Seconds of the pilot that the way needs, 0 without one."""

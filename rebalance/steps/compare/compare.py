@@ -78,6 +78,7 @@ def compare(asked: CompareAsked, context: Context) -> CompareResult:
     missed = _missed(contest)
     found = contest.finished()
     if not found:
+        contest.refuse_time()
         raise FitError(
             f"no way could be fitted: {missed[0].way}: {missed[0].reason}"
             + (f"; and {len(missed) - 1} more" if len(missed) > 1 else ""),

@@ -23,6 +23,7 @@ from rebalance.storage.tables import Table
 TRIALS = ((2_000, 1 / 8), (8_000, 1 / 3))
 TRIED_FROM = 8_000
 _LEAST = 0.01
+_TRYING = 0.2  # of the budget
 _FEWEST = 2  # folds that an interval needs
 
 
@@ -190,6 +191,8 @@ class Contest:
         UsageError : by them, no fit is small enough.
         """
         for learner in dict.fromkeys(way.learner for way in pending):
+            if self.clock.spent > _TRYING * self.clock.budget and self.estimates.finishing:
+                break  # what was not tried is taken for slow, until it is measured
             way = next(each for each in pending if each.learner == learner)
             try:
                 bench.trial(self.recipes[way], bench.files.parts[0][0])  # loads the libraries
@@ -198,21 +201,30 @@ class Contest:
                     self.estimates.finishing.setdefault(learner, []).append((size, seconds))
             except RebalanceError:
                 continue  # it may work on all rows; if not, it says so itself
-        if self.estimates.finishing:
-            smallest = min(pending, key=lambda way: self.estimates.whole(way, rows))
-            self._refuse_budget(smallest, self.estimates.whole(smallest, rows), self.left)
+            smallest = min(
+                (each for each in pending if each.learner in self.estimates.finishing),
+                key=lambda each: self.estimates.whole(each, rows),
+            )
+            seconds, left = self.estimates.whole(smallest, rows), self.left
+            if seconds > left:
+                raise self._too_little(smallest, seconds, left)
 
-    def _refuse_budget(self, way: Way, seconds: float, left: float) -> None:
-        """Say what the smallest fit takes, where that is more than is left.
+    def refuse_time(self) -> None:
+        """Say what the smallest fit would take, where ways waited and none was made.
 
         Raises
         ------
-        UsageError : it is.
+        UsageError : they did.
         """
-        if seconds <= left:
-            return
+        waiting = [way for way in self.recipes if way in self.waiting]
+        if waiting:
+            rows = self._rows(0)
+            smallest = self.estimates.order(waiting, rows)[0]
+            raise self._too_little(smallest, self.estimates.whole(smallest, rows), self.left)
+
+    def _too_little(self, way: Way, seconds: float, left: float) -> UsageError:
         around = self.clock.budget - left
-        raise UsageError(
+        return UsageError(
             f"--budget {self.clock.budget:g} is too little for a single fit: the smallest, "
             f"{way.name} on one fold, takes about {seconds:.2g} s, and {around:.2g} s go before "
             "and after it",
@@ -240,7 +252,8 @@ class Contest:
         spare = left - others - mine * (1 + len(to_come))
         if spare >= 0:
             return max(self.estimates.sample(way) + spare / (1 + len(to_come)), _LEAST)
-        return max(left, _LEAST) if is_first and mine <= left else None
+        fits = mine <= left or not self.estimates.finishing  # what the smallest takes is found out
+        return max(left, _LEAST) if is_first and fits else None
 
     def _fit(self, bench: Bench, way: Way, limit: float) -> int:
         """Fit a way on a fold; gives the number of fits that are not to be waited for any more.
@@ -256,8 +269,8 @@ class Contest:
             self.refused[way] = exc.what if exc.where else str(exc)
             return self.folds.count - bench.files.number
         self.state.add(outcome)
-        if is_first:
-            self._refuse_budget(way, before - self.left, before)
+        if is_first and self.left < 0:
+            raise self._too_little(way, before - self.left, before)
         self.new_fits += 1
         self.estimates.learn(way, outcome)
         return 1

@@ -13,6 +13,7 @@ from rebalance.steps.compare.outcome import Outcome
 from rebalance.steps.context import Context
 
 KIND, FORMAT = "rebalance comparison", 1
+_BEGIN = f'{{"kind": "{KIND}"'
 
 
 class State:
@@ -34,7 +35,7 @@ class State:
             for number, line in enumerate(lines[1:], 2):
                 outcome = self._read(line, number)
                 self.finished[outcome.way, outcome.fold] = outcome
-        elif text and not torn.startswith('{"kind": "' + KIND):
+        elif not (torn.startswith(_BEGIN) or _BEGIN.startswith(torn)):
             raise self._strange(1)
         if torn:
             context.note(f"the last line of '{path}' was cut off: that fit is made again")
