@@ -161,7 +161,7 @@ class Contest:
             parts = [min(most, int(share * rows.all)) for most, share in TRIALS]
         files = write_fold(self.table, self.folds, number, folder, parts)
         self.estimates.fold = files.seconds
-        bench = Bench(files, self.context.threads, self.asked.precision, self.asked.uncorrected)
+        bench = Bench(files, self.context, self.asked.precision, self.asked.uncorrected)
         if parts:
             self._try(bench, pending, rows)
         queue = list(pending)

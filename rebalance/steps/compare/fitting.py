@@ -22,6 +22,7 @@ from rebalance.steps.resampling.resample import resample
 from rebalance.steps.sample import sample
 from rebalance.steps.train import TrainResult, train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.storage.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Bench:
     """
 
     files: FoldFiles
-    threads: int | None
+    surroundings: Context
     precision: float
     uncorrected: bool
     made: dict[str, Made] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class Bench:
             drawn = self._sample(recipe, guide, limit)
             source, seconds["sample"] = drawn.path, drawn.seconds
             notes += drawn.notes
-        context = Context(threads=self.threads)
+        context = self._quiet()
         model, predictions = self._path("model.rbl"), self._path("predictions.parquet")
         start = time.perf_counter()
         fitted = train(self._training(recipe, source, model), context)
@@ -105,7 +106,7 @@ class Bench:
         ------
         RebalanceError : the learner refuses.
         """
-        context = Context(threads=self.threads)
+        context = self._quiet()
         model, predictions = self._path("trial.rbl"), self._path("trial.parquet")
         start = time.perf_counter()
         asked = self._training(recipe, part, model)
@@ -113,6 +114,12 @@ class Bench:
         label = recipe.label.column
         predict([self.files.test], model, predictions, keep=[label], context=context)
         return time.perf_counter() - start
+
+    def _quiet(self) -> Context:
+        """Surroundings of a step that tell nobody; folds are Parquet, however the table is read."""
+        around = self.surroundings
+        reading = Reading(batch_rows=around.reading.batch_rows)
+        return Context(around.threads, reading, around.memory_limit)
 
     def _path(self, name: str) -> str:
         return str(self.files.folder / name)
@@ -126,7 +133,7 @@ class Bench:
             [source],
             model,
             model=way.learner,
-            settings=Settings(seed=recipe.seed, threads=self.threads),
+            settings=Settings(seed=recipe.seed, threads=self.surroundings.threads),
             natural=way.chain is None,
             label=recipe.label.column,
             positive=recipe.label.positive,
@@ -139,7 +146,7 @@ class Bench:
         """The fold's pilot of a kind."""
         name = f"pilot-{kind}.rbl"
         if name not in self.made:
-            context = Context(threads=self.threads)
+            context = self._quiet()
             start = time.perf_counter()
             pilot(
                 [self.files.train],
@@ -161,7 +168,7 @@ class Bench:
         name = f"{way.method}-{way.pilot}.parquet"
         if name in self.made:
             return self.made[name]
-        context = Context(threads=self.threads)
+        context = self._quiet()
         chain = way.chain
         start = time.perf_counter()
         asked = Asked(

@@ -80,6 +80,11 @@ class Way:
         return "exact"
 
 
+def learner_names() -> list[str]:
+    """Every learner that there is."""
+    return list(LEARNERS)
+
+
 def needs_calibration(learner: str) -> bool:
     """Whether a learner's probabilities are only true after a calibration on natural rows."""
     return bool(getattr(get_learner(learner), "needs_calibration", False))
@@ -97,10 +102,10 @@ def choose_ways(
     ------
     UsageError : an unknown method or learner, or a chain that makes no sense.
     """
-    every = list(LEARNERS)
+    every = learner_names()
     for name in learners:
-        if name not in LEARNERS:
-            raise UsageError(f"there is no learner '{name}'", remedy=nearest(name, LEARNERS))
+        if name not in every:
+            raise UsageError(f"there is no learner '{name}'", remedy=nearest(name, every))
     for method in methods:
         _check(method)
     chosen = list(dict.fromkeys(methods)) or _of_preset(preset, kinds)

@@ -111,7 +111,7 @@ def test_a_model_does_not_depend_on_the_rows_it_is_tested_on(method: str, tmp_pa
             pq.write_table(pa.table(content), path)
         files = write_fold(open_table([str(path)]), found, 0, folder)
         recipe = Recipe(Way(method, "logistic"), found.label, 2.0, 9.0, (), None, 0)
-        Bench(files, None, 0.5, uncorrected=False).fit(recipe, 60.0)
+        Bench(files, Context(), 0.5, uncorrected=False).fit(recipe, 60.0)
         models.append((folder / "model.rbl").read_bytes())
     assert models[0] == models[1]
 

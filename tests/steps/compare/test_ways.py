@@ -8,10 +8,9 @@ import pytest
 
 from rebalance.core.labels import Label
 from rebalance.errors import UsageError
-from rebalance.learners import LEARNERS
 from rebalance.samplers.imbalanced import CLASSIC
 from rebalance.steps.compare.recipes import Recipe
-from rebalance.steps.compare.ways import Way, choose_ways
+from rebalance.steps.compare.ways import Way, choose_ways, learner_names
 from rebalance.storage.reading import USUAL, Reading
 
 LABEL = Label("is late", "yes", ("no",))
@@ -41,7 +40,7 @@ def test_presets_follow_the_features_and_the_registries() -> None:
     assert Way("uniform+smote", "gbm") in choose_ways("fast", (), (), ["number", "time"])
     assert Way("uniform+smoten", "gbm") in choose_ways("fast", (), (), ["category", "boolean"])
     full = choose_ways("full", (), (), ["number"])
-    assert {way.learner for way in full} == set(LEARNERS)
+    assert {way.learner for way in full} == set(learner_names())
     assert set(CLASSIC) <= {way.method for way in full}
     assert len(set(full)) == len(full)
 

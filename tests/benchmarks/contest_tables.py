@@ -1,0 +1,133 @@
+"""Predicted over observed of every way on real tables, pooled, with and without the correction.
+
+    python -m tests.benchmarks.contest_tables
+
+Each table is compared by `rebalance compare`, five folds; a way's predicted and observed positives
+are summed over all test rows of a table, and pooled over the tables as
+`rebalance.core.comparison.pooled_ratio` says, with 99% intervals, Bonferroni's over the exact ways.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from rebalance.core.comparison import Estimate, pooled_ratio
+from rebalance.errors import RebalanceError
+from rebalance.steps.compare.asked import CompareAsked
+from rebalance.steps.compare.compare import compare
+from rebalance.steps.compare.outcome import Outcome
+from rebalance.steps.compare.ways import Way
+from rebalance.steps.context import Context
+from tests.benchmarks.real_tables import write
+
+# More than five negatives for each positive, and 20 positives or more.
+TABLES = (
+    "abalone19", "kddcup-rootkit-imap_vs_back", "kr-vs-k-zero_vs_fifteen",
+    "kddcup-buffer_overflow_vs_back", "shuttle-2_vs_5", "winequality-white-3-9_vs_5", "yeast6",
+    "car-vgood", "flare-F", "hypothyroid", "dermatology-6", "satimage", "page-blocks0",
+)  # fmt: skip
+METHODS = ("none", "uniform", "nonuniform", "random-over")
+LEARNERS = ("logistic", "gbm")
+SECONDS_A_TABLE = 60.0
+LEVEL = 0.99
+
+
+@dataclass
+class Sums:
+    """Predicted and observed positives of each table."""
+
+    corrected: list[float] = field(default_factory=list)
+    uncorrected: list[float] = field(default_factory=list)
+    observed: list[float] = field(default_factory=list)
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Take the folds of a table."""
+        self.observed.append(float(sum(each.test_positives for each in outcomes)))
+        self.corrected.append(
+            sum(each.test_rows * each.scores["mean_predicted"] for each in outcomes)
+        )
+        raw = [
+            each.test_rows * each.uncorrected["mean_predicted"]
+            for each in outcomes
+            if each.uncorrected is not None
+        ]
+        if raw:
+            self.uncorrected.append(sum(raw))
+
+
+def measure(names: Sequence[str]) -> tuple[dict[Way, Sums], list[str]]:
+    """Every way on every table; and what was left out."""
+    found: dict[Way, Sums] = defaultdict(Sums)
+    left_out: list[str] = []
+    with TemporaryDirectory() as folder:
+        for name in names:
+            path, table = write(name, Path(folder))
+            asked = CompareAsked(
+                [str(path)],
+                table.label,
+                methods=METHODS,
+                learners=LEARNERS,
+                positive=table.positive,
+                budget=SECONDS_A_TABLE,
+                uncorrected=True,
+            )
+            began = time.perf_counter()
+            try:
+                result = compare(asked, Context())
+            except RebalanceError as exc:
+                left_out.append(f"{name}: {exc}")
+                continue
+            print(f"{name}: {result.rows:,} rows, {result.positives} positives, "
+                  f"{time.perf_counter() - began:.0f} s", flush=True)  # fmt: skip
+            left_out += [f"{name}: {each.way}: {each.reason}" for each in result.missed]
+            for place in result.places:
+                if place.folds == len(result.folds):
+                    found[place.way].add(place.outcomes)
+    return dict(found), left_out
+
+
+def pooled(found: Mapping[Way, Sums]) -> str:
+    """The table of all ways, in Markdown."""
+    exact = [way for way in found if way.standing == "exact"]
+    level = 1 - (1 - LEVEL) / len(exact)
+    lines = [
+        "| way | probabilities | tables | positives | predicted / observed | 1 is inside | "
+        "not corrected | 1 is inside |",
+        "| --- | --- | ---: | ---: | ---: | --- | ---: | --- |",
+    ]
+    for way, sums in sorted(found.items(), key=lambda item: (item[0].standing, item[0].name)):
+        observed = np.array(sums.observed)
+        corrected = pooled_ratio(np.array(sums.corrected), observed, level)
+        cells = [way.name, way.standing, str(len(observed)), f"{observed.sum():,.0f}",
+                 *_cells(corrected)]  # fmt: skip
+        if sums.uncorrected:
+            cells += _cells(pooled_ratio(np.array(sums.uncorrected), observed, level))
+        else:
+            cells += ["", ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cells(found: Estimate) -> list[str]:
+    shown = f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})"
+    return [shown, "yes" if found.holds(1.0) else "no"]
+
+
+def main() -> None:
+    """Print the table, and what was left out."""
+    began = time.perf_counter()
+    found, left_out = measure(TABLES)
+    print(pooled(found))
+    print("\n".join(left_out))
+    print(f"{time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
