@@ -12,7 +12,7 @@ TABLES, FOLDS = 12, 5
 
 
 def test_corrected_ways_hold_one_and_what_was_not_corrected_does_not() -> None:
-    """Twelve tables of five folds, 40 positives each: Poisson counts, probabilities that are true."""
+    """Twelve tables, five folds of 40 positives each: Poisson counts, true probabilities."""
     generator = np.random.default_rng(6)
     found = {Way("uniform", "logistic"): Sums(), Way("random-over", "gbm"): Sums()}
     for way, sums in found.items():

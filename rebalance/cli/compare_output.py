@@ -61,8 +61,9 @@ def _ranking(result: CompareResult) -> Figures:
                 *([str(place.folds)] if is_uneven else []),
             ]
         )
+    count = len(result.places)
     title = (
-        f"{len(result.places)} ways by {_TITLES[metric]}, {len(result.folds)} folds of "
+        f"{count} way{'s' * (count != 1)} by {_TITLES[metric]}, {len(result.folds)} folds of "
         f"{result.rows:,} rows, {result.positives:,} positive"
     )
     headers = (

@@ -15,12 +15,15 @@ from rebalance.steps.compare.ways import Way
 # Fits vary: rounds that are found, a machine that does other things too.
 MARGIN = 1.15
 # A calibration on the rows of a sample fits five times more, to four fifths of the rows.
-_CALIBRATION = 5.0
+_CALIBRATION = 4.0
 # A pilot is fitted once, and in five folds for its quality; of each class at most so many rows.
 _PILOT_FITS, _PILOT_ROWS = 5.0, 5_000
 # What is not measured yet is taken for so many times the slowest learner that is.
 _UNKNOWN = 3.0
 _TINY = 1e-3
+# The pace is that of fits to about as many rows as were fitted to before; others tell of the rows.
+_NEAR = 2.0
+_LEAST_SLOPE = 0.5
 
 Points = list[tuple[int, float]]
 
@@ -78,7 +81,7 @@ class Rows:
 class Estimates:
     """What was measured: by learner rows and seconds, and the last seconds of what is made once.
 
-    fold : seconds to write a fold. late : what each fit took, by what was expected of it.
+    fold : seconds to write a fold. late : what fits took, by what was expected of them.
     """
 
     finishing: dict[str, Points] = field(default_factory=dict)
@@ -90,8 +93,9 @@ class Estimates:
     def learn(self, way: Way, outcome: Outcome) -> None:
         """Take what a fit took."""
         name = _learner(way)
-        if name in self.finishing:
-            expected = at_rows(self.finishing[name], outcome.rows)
+        known = self.finishing.get(name, [])
+        if any(1 / _NEAR <= rows / outcome.rows <= _NEAR for rows, _ in known):
+            expected = at_rows(known, outcome.rows)
             self.late.append(outcome.finishing / max(expected, _TINY))
         self.finishing.setdefault(name, []).append((outcome.rows, outcome.finishing))
         if way.pilot is not None:
@@ -167,11 +171,14 @@ def _learner(way: Way) -> str:
 def at_rows(points: Sequence[tuple[int, float]], rows: int) -> float:
     """Seconds for so many rows, from what fewer or more took.
 
-    By the line through the means at the two nearest numbers of rows below, never falling; from one
-    number of rows in proportion, which is too much where rows are few.
+    By the line through the means at the two nearest numbers of rows below, but rising at least half
+    as fast as in proportion, since what few rows took is uncertain; from one number of rows in
+    proportion, which is too much where rows are few.
 
     >>> at_rows([(1_000, 1.0), (2_000, 1.5)], 4_000)
     2.5
+    >>> at_rows([(1_000, 1.0), (2_000, 1.0)], 4_000)
+    1.5
     >>> at_rows([(1_000, 1.0)], 4_000), at_rows([(1_000, 1.0)], 500)
     (4.0, 1.0)
     """
@@ -186,7 +193,7 @@ def at_rows(points: Sequence[tuple[int, float]], rows: int) -> float:
     if len(below) == 1:
         return seconds * rows / count
     before, then = below[-2]
-    slope = max((seconds - then) / (count - before), 0.0)
+    slope = max((seconds - then) / (count - before), _LEAST_SLOPE * seconds / count)
     return seconds + slope * (rows - count)
 
 

@@ -24,7 +24,6 @@ TRIALS = ((2_000, 1 / 8), (8_000, 1 / 3))
 TRIED_FROM = 8_000
 _LEAST = 0.01
 _TRYING = 0.2  # of the budget
-_FEWEST = 2  # folds that an interval needs
 
 
 class Step:
@@ -63,7 +62,7 @@ class Contest:
         """Fit what is not finished, the smallest first, until all is done or the time is up.
 
         In the first round a way is begun if it fits on all folds; then those that waited, by what
-        was measured meanwhile; and at last those that fit on some folds.
+        was measured meanwhile; and where none does, the smallest on one fold more.
 
         Raises
         ------
@@ -99,8 +98,9 @@ class Contest:
             before = self.new_fits
             yield from self._round(self._taken_up())
             if self.new_fits == before:
+                yield from self._one_more()
+            if self.new_fits == before:
                 break
-        yield from self._some_folds()
         yield Step(len(self.waiting) * self.folds.count)
 
     def _taken_up(self) -> list[Way]:
@@ -109,16 +109,18 @@ class Contest:
         self.waiting.clear()
         return again
 
-    def _some_folds(self) -> Iterator[Step]:
-        """What is left of the time: ways that fit on two folds at the least, one after another."""
-        rows = self._rows(0)
+    def _one_more(self) -> Iterator[Step]:
+        """One fit of the smallest way that waits: it may turn out that it fits on all folds."""
+        rows, before = self._rows(0), self.new_fits
         for way in self.estimates.order(self._taken_up(), rows):
             needed = self.estimates.whole(way, rows) + MARGIN * self.estimates.fold
-            if _FEWEST * needed <= self.left:
+            if self.new_fits == before and needed <= self.left:
                 self.whole_only = False
-                yield from self._round([way])
+                number = next(n for n in range(self.folds.count) if self._is_pending(way, n))
+                yield from self._on(number, [way])
                 self.whole_only = True
-            self.waiting.add(way)
+            if any(self._is_pending(way, number) for number in range(self.folds.count)):
+                self.waiting.add(way)
 
     def seconds_for_all(self) -> float:
         """About how long all that was asked for would take, without what is refused."""
@@ -128,10 +130,14 @@ class Contest:
 
     def _round(self, ways: Sequence[Way]) -> Iterator[Step]:
         for number in range(self.folds.count):
-            pending = self._affordable(ways, number)
-            if pending:
-                with TemporaryDirectory(prefix="rebalance-") as folder:
-                    yield from self._fold(number, pending, Path(folder))
+            yield from self._on(number, ways)
+
+    def _on(self, number: int, ways: Sequence[Way]) -> Iterator[Step]:
+        """A fold, for those of the ways that miss it and fit into the time."""
+        pending = self._affordable(ways, number)
+        if pending:
+            with TemporaryDirectory(prefix="rebalance-") as folder:
+                yield from self._fold(number, pending, Path(folder))
 
     def _affordable(self, ways: Sequence[Way], number: int) -> list[Way]:
         """The ways to begin a fold for; all where it is not known yet what that takes."""
@@ -266,7 +272,7 @@ class Contest:
         try:
             outcome = bench.fit(self.recipes[way], limit)
         except RebalanceError as exc:
-            self.refused[way] = exc.what if exc.where else str(exc)
+            self.refused[way] = _reason(exc)
             return self.folds.count - bench.files.number
         self.state.add(outcome)
         if is_first and self.left < 0:
@@ -274,3 +280,11 @@ class Contest:
         self.new_fits += 1
         self.estimates.learn(way, outcome)
         return 1
+
+
+def _reason(exc: RebalanceError) -> str:
+    """Why a way refuses, in one line; not where, which is a file that is gone."""
+    taken, too_long, _ = exc.what.partition(": more than --max-time")
+    if too_long:  # the time was what the budget left for it
+        return f"{taken}: more than was left for it"
+    return f"{exc.what}; {exc.remedy}" if exc.remedy else exc.what
