@@ -101,31 +101,25 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
 
 
 def pooled_ratio(predicted: Floats, observed: Floats, level: float = LEVEL) -> Estimate:
-    """The sum of `predicted` over that of `observed`, tables pooled, with its interval.
+    """The mean of `predicted` / `observed` over independent tables: geometric, each counts alike.
 
-    The variance is that of a ratio of sums over m independent clusters, R = P/O:
-    m/(m-1) sum (P_i - R O_i)^2 / O^2 (Cochran, *Sampling Techniques*, 1977, section 6.4, without
-    the finite population), with t of m - 1 degrees of freedom. A cluster is a table: folds of one
-    share their rows, and what is wrong with a model there.
+    exp of mean +- t_(m-1) s / sqrt(m) of the logarithms, so that what differs between tables, the
+    noise of few positives or the amount of sampling, is in the interval. The standard error is that
+    of the mean logarithm.
 
     Parameters
     ----------
-    predicted, observed : sums over each table, shape (m,).
+    predicted, observed : sums over each table's rows, above 0, shape (m,).
 
-    >>> found = pooled_ratio(np.array([9.0, 22.0]), np.array([10.0, 20.0]))
-    >>> round(found.mean, 6), round(found.standard_error, 6)  # residuals -4/3 and 4/3
-    (1.033333, 0.088889)
+    >>> found = pooled_ratio(np.array([10.0, 40.0]), np.array([10.0, 10.0]))
+    >>> round(found.mean, 6), round(found.standard_error, 6)  # log(4) / 2 both
+    (2.0, 0.693147)
     """
-    total = float(observed.sum())
-    if not total > 0:
+    if not len(observed) or not (observed > 0).all() or not (predicted > 0).all():
         return Estimate(float("nan"), float("nan"), float("nan"), float("nan"))
-    ratio = float(predicted.sum()) / total
-    count = len(observed)
-    if count < 2:
-        return Estimate(ratio, float("nan"), float("nan"), float("nan"))
-    squares = float(((predicted - ratio * observed) ** 2).sum())
-    error = math.sqrt(count / (count - 1) * squares) / total
-    return _around(ratio, error, count - 1, level)
+    logs = over_folds(np.log(predicted / observed), 0.0, level)  # tables share no rows
+    mean, low, high = (math.exp(each) for each in (logs.mean, logs.low, logs.high))
+    return Estimate(mean, low, high, logs.standard_error)
 
 
 def _corrected_error(values: Floats, test_per_train: float) -> float:
