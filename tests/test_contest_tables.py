@@ -18,7 +18,7 @@ def test_corrected_ways_hold_one_and_what_was_not_corrected_does_not() -> None:
     for way, sums in found.items():
         factor = 1.0 if way.standing == "exact" else 0.7
         for _ in range(TABLES):
-            sums.add([fold(way, number, factor, generator) for number in range(FOLDS)])
+            sums.add([fold(way, number, factor, generator) for number in range(FOLDS)], 0.25)
     lines = [line.split(" | ") for line in pooled(found).splitlines()[2:]]
     of = {line[0].removeprefix("| "): line for line in lines}
     assert of["uniform x logistic"][2] == str(TABLES)

@@ -100,26 +100,49 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     return [each if math.isnan(each) else min(each * count, 1.0) for each in p_values]
 
 
-def pooled_ratio(predicted: Floats, observed: Floats, level: float = LEVEL) -> Estimate:
-    """The mean of `predicted` / `observed` over independent tables: geometric, each counts alike.
+@dataclass(frozen=True)
+class Counted:
+    """Predicted and observed positives on the folds of one table, both of shape (k,).
 
-    exp of mean +- t_(m-1) s / sqrt(m) of the logarithms, so that what differs between tables, the
-    noise of few positives or the amount of sampling, is in the interval. The standard error is that
-    of the mean logarithm.
-
-    Parameters
-    ----------
-    predicted, observed : sums over each table's rows, above 0, shape (m,).
-
-    >>> found = pooled_ratio(np.array([10.0, 40.0]), np.array([10.0, 10.0]))
-    >>> round(found.mean, 6), round(found.standard_error, 6)  # log(4) / 2 both
-    (2.0, 0.693147)
+    test_per_train : see `over_folds`.
     """
-    if not len(observed) or not (observed > 0).all() or not (predicted > 0).all():
+
+    predicted: Floats
+    observed: Floats
+    test_per_train: float
+
+
+def pooled_ratio(tables: Sequence[Counted], level: float = LEVEL) -> Estimate:
+    """All predicted over all observed positives of several tables, R, with its interval.
+
+    The combined ratio estimate of stratified sampling (Cochran, *Sampling Techniques*, 1977,
+    section 6.11): tables are strata, so that what differs between them is no noise, and folds are
+    what was sampled in them. The variance of R is sum_t k (1 + k n_2/n_1) s_t^2 / (sum observed)^2,
+    with s_t^2 that of predicted - R observed over the k folds of a table and the factor of
+    `over_folds`; degrees of freedom by Satterthwaite (*Biometrics Bulletin* 2, 1946).
+
+    >>> found = pooled_ratio([Counted(np.array([10.0, 12.0]), np.array([10.0, 10.0]), 0.0)])
+    >>> round(found.mean, 6), round(found.standard_error, 6)  # residuals -1, 1; sqrt(2 * 2) / 20
+    (1.1, 0.1)
+    """
+    whole = sum(float(each.observed.sum()) for each in tables)
+    if not whole > 0:
         return Estimate(float("nan"), float("nan"), float("nan"), float("nan"))
-    logs = over_folds(np.log(predicted / observed), 0.0, level)  # tables share no rows
-    mean, low, high = (math.exp(each) for each in (logs.mean, logs.low, logs.high))
-    return Estimate(mean, low, high, logs.standard_error)
+    ratio = sum(float(each.predicted.sum()) for each in tables) / whole
+    if min(len(each.observed) for each in tables) < 2:
+        return Estimate(ratio, float("nan"), float("nan"), float("nan"))
+    variances = np.empty(len(tables))
+    freedoms = np.empty(len(tables))
+    for number, each in enumerate(tables):
+        count = len(each.observed)
+        spread = float((each.predicted - ratio * each.observed).var(ddof=1))
+        variances[number] = count * (1 + count * each.test_per_train) * spread
+        freedoms[number] = count - 1
+    total = float(variances.sum())
+    if total == 0:
+        return Estimate(ratio, ratio, ratio, 0.0)
+    freedom = total**2 / float((variances**2 / freedoms).sum())
+    return _around(ratio, math.sqrt(total) / whole, freedom, level)
 
 
 def _corrected_error(values: Floats, test_per_train: float) -> float:
@@ -129,7 +152,7 @@ def _corrected_error(values: Floats, test_per_train: float) -> float:
     return spread * math.sqrt(1 / len(values) + test_per_train)
 
 
-def _around(mean: float, error: float, freedom: int, level: float) -> Estimate:
+def _around(mean: float, error: float, freedom: float, level: float) -> Estimate:
     from scipy.special import stdtrit
 
     reach = float(stdtrit(freedom, (1 + level) / 2)) * error

@@ -2,10 +2,9 @@
 
     python -m tests.benchmarks.contest_tables
 
-Each table is compared by `rebalance compare`, five folds, three negatives per positive; a way's
-predicted and observed positives are summed over all test rows of a table, and their ratio pooled
-over the tables as `rebalance.core.comparison.pooled_ratio` says: the geometric mean, with 99%
-intervals, Bonferroni's over the exact ways.
+Each table is compared by `rebalance compare`, five folds, five negatives per positive. A way's
+predicted over observed positives, of all test rows of all tables, is pooled as
+`rebalance.core.comparison.pooled_ratio` says, with 99% intervals, Bonferroni's over the exact ways.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from rebalance.core.comparison import Estimate, pooled_ratio
+from rebalance.core.comparison import Counted, Estimate, pooled_ratio
 from rebalance.errors import RebalanceError
 from rebalance.steps.compare.asked import CompareAsked
 from rebalance.steps.compare.compare import compare
-from rebalance.steps.compare.outcome import Outcome
+from rebalance.steps.compare.outcome import Outcome, Scores
 from rebalance.steps.compare.ways import Way
 from rebalance.steps.context import Context
 from tests.benchmarks.real_tables import write
@@ -37,31 +36,33 @@ TABLES = (
 METHODS = ("none", "uniform", "nonuniform", "random-over")
 LEARNERS = ("logistic", "gbm")
 SECONDS_A_TABLE = 45.0
-RATIO = 3.0
 LEVEL = 0.99
 
 
 @dataclass
 class Sums:
-    """Predicted and observed positives of each table."""
+    """Predicted and observed positives of each table, by fold."""
 
-    corrected: list[float] = field(default_factory=list)
-    uncorrected: list[float] = field(default_factory=list)
-    observed: list[float] = field(default_factory=list)
+    corrected: list[Counted] = field(default_factory=list)
+    uncorrected: list[Counted] = field(default_factory=list)
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, outcomes: Sequence[Outcome], test_per_train: float) -> None:
         """Take the folds of a table."""
-        self.observed.append(float(sum(each.test_positives for each in outcomes)))
         self.corrected.append(
-            sum(each.test_rows * each.scores["mean_predicted"] for each in outcomes)
+            _counted(outcomes, [each.scores for each in outcomes], test_per_train)
         )
-        raw = [
-            each.test_rows * each.uncorrected["mean_predicted"]
-            for each in outcomes
-            if each.uncorrected is not None
-        ]
+        raw = [each.uncorrected for each in outcomes if each.uncorrected is not None]
         if raw:
-            self.uncorrected.append(sum(raw))
+            self.uncorrected.append(_counted(outcomes, raw, test_per_train))
+
+
+def _counted(
+    outcomes: Sequence[Outcome], scores: Sequence[Scores], test_per_train: float
+) -> Counted:
+    rows = np.array([each.test_rows for each in outcomes])
+    means = np.array([each["mean_predicted"] for each in scores])
+    observed = np.array([float(each.test_positives) for each in outcomes])
+    return Counted(rows * means, observed, test_per_train)
 
 
 def measure(names: Sequence[str]) -> tuple[dict[Way, Sums], list[str]]:
@@ -78,7 +79,6 @@ def measure(names: Sequence[str]) -> tuple[dict[Way, Sums], list[str]]:
                 learners=LEARNERS,
                 positive=table.positive,
                 budget=SECONDS_A_TABLE,
-                ratio=RATIO,
                 uncorrected=True,
             )
             began = time.perf_counter()
@@ -90,9 +90,10 @@ def measure(names: Sequence[str]) -> tuple[dict[Way, Sums], list[str]]:
             print(f"{name}: {result.rows:,} rows, {result.positives} positives, "
                   f"{time.perf_counter() - began:.0f} s", flush=True)  # fmt: skip
             left_out += [f"{name}: {each.way}: {each.reason}" for each in result.missed]
+            share = float(np.mean([each.test_rows / each.train_rows for each in result.folds]))
             for place in result.places:
                 if place.folds == len(result.folds):
-                    found[place.way].add(place.outcomes)
+                    found[place.way].add(place.outcomes, share)
     return dict(found), left_out
 
 
@@ -106,12 +107,11 @@ def pooled(found: Mapping[Way, Sums]) -> str:
         "| --- | --- | ---: | ---: | ---: | --- | ---: | --- |",
     ]
     for way, sums in sorted(found.items(), key=lambda item: (item[0].standing, item[0].name)):
-        observed = np.array(sums.observed)
-        corrected = pooled_ratio(np.array(sums.corrected), observed, level)
-        cells = [way.name, way.standing, str(len(observed)), f"{observed.sum():,.0f}",
-                 *_cells(corrected)]  # fmt: skip
+        positives = sum(each.observed.sum() for each in sums.corrected)
+        cells = [way.name, way.standing, str(len(sums.corrected)), f"{positives:,.0f}"]
+        cells += _cells(pooled_ratio(sums.corrected, level))
         if sums.uncorrected:
-            cells += _cells(pooled_ratio(np.array(sums.uncorrected), observed, level))
+            cells += _cells(pooled_ratio(sums.uncorrected, level))
         else:
             cells += ["", ""]
         lines.append("| " + " | ".join(cells) + " |")
