@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -111,7 +112,7 @@ class Contest:
 
     def _one_more(self) -> Iterator[Step]:
         """One fit of the smallest way that waits: it may turn out that it fits on all folds."""
-        rows, before = self._rows(0), self.new_fits
+        rows, before = self._rows[0], self.new_fits
         for way in self.estimates.order(self._taken_up(), rows):
             needed = self.estimates.whole(way, rows) + MARGIN * self.estimates.fold
             if self.new_fits == before and needed <= self.left:
@@ -125,8 +126,7 @@ class Contest:
     def seconds_for_all(self) -> float:
         """About how long all that was asked for would take, without what is refused."""
         ways = [way for way in self.recipes if way not in self.refused]
-        rows = self._rows(self.folds.count - 1)
-        return self.folds.count * self.estimates.share(ways, rows) + self.reserve
+        return sum(self.estimates.share(ways, rows) for rows in self._rows) + self.reserve
 
     def _round(self, ways: Sequence[Way]) -> Iterator[Step]:
         for number in range(self.folds.count):
@@ -144,7 +144,7 @@ class Contest:
         pending = [way for way in ways if self._is_pending(way, number)]
         if self.estimates.fold == 0:
             return pending
-        rows = self._rows(number)
+        rows = self._rows[number]
         before = MARGIN * self.estimates.fold
         for way in pending:
             if self._limit(way, [], number, rows, before) is None:
@@ -161,7 +161,7 @@ class Contest:
         return self.clock.left - self.reserve
 
     def _fold(self, number: int, pending: list[Way], folder: Path) -> Iterator[Step]:
-        rows = self._rows(number)
+        rows = self._rows[number]
         parts: list[int] = []
         if not self.estimates.finishing and rows.all >= TRIED_FROM:
             parts = [min(most, int(share * rows.all)) for most, share in TRIALS]
@@ -184,10 +184,15 @@ class Contest:
                 begun.append(way)
             yield Step(fits)
 
-    def _rows(self, number: int) -> Rows:
-        trains = self.folds.trains(number)
-        positives = int(self.folds.y_true[trains].sum())
-        return Rows(positives, int(trains.sum()) - positives, self.asked.ratio)
+    @cached_property
+    def _rows(self) -> list[Rows]:
+        """What each fold trains on; of a chain in time the later ones on more."""
+        found = []
+        for number in range(self.folds.count):
+            trains = self.folds.trains(number)
+            positives = int(self.folds.y_true[trains].sum())
+            found.append(Rows(positives, int(trains.sum()) - positives, self.asked.ratio))
+        return found
 
     def _try(self, bench: Bench, pending: Sequence[Way], rows: Rows) -> None:
         """Trials of each learner on small parts, where the table is large.
@@ -224,7 +229,7 @@ class Contest:
         """
         waiting = [way for way in self.recipes if way in self.waiting]
         if waiting:
-            rows = self._rows(0)
+            rows = self._rows[0]
             smallest = self.estimates.order(waiting, rows)[0]
             raise self._too_little(smallest, self.estimates.whole(smallest, rows), self.left)
 
@@ -251,11 +256,12 @@ class Contest:
         if is_begun or not self.whole_only:
             return max(left, _LEAST) if mine <= left else None
         to_come = range(number + 1, self.folds.count)
-        others = sum(
-            self.estimates.share([each for each in begun if self._is_pending(each, later)], rows)
-            for later in to_come
-        )
-        spare = left - others - mine * (1 + len(to_come))
+        later_fits = 0.0
+        for later in to_come:
+            theirs = [each for each in begun if self._is_pending(each, later)]
+            later_fits += self.estimates.share(theirs, self._rows[later])
+            later_fits += self.estimates.whole(way, self._rows[later])
+        spare = left - mine - later_fits
         if spare >= 0:
             return max(self.estimates.sample(way) + spare / (1 + len(to_come)), _LEAST)
         fits = mine <= left or not self.estimates.finishing  # what the smallest takes is found out
