@@ -6,7 +6,7 @@ import numpy as np
 
 from rebalance.steps.compare.outcome import METRICS, Outcome
 from rebalance.steps.compare.ways import Way
-from tests.benchmarks.contest_tables import Sums, pooled
+from tests.benchmarks.contest_tables import Sums, off, pooled
 
 TABLES, FOLDS = 12, 5
 
@@ -25,6 +25,9 @@ def test_corrected_ways_hold_one_and_what_was_not_corrected_does_not() -> None:
     assert of["uniform x logistic"][5] == "yes"
     assert of["random-over x gbm"][5] == "no"
     assert all(line[7].startswith("no") for line in lines)
+    assert off(found) == []
+    found[Way("uniform", "logistic")].uncorrected = found[Way("uniform", "logistic")].corrected
+    assert off(found) == ["uniform x logistic is not off without the correction"]
 
 
 def fold(way: Way, number: int, factor: float, generator: np.random.Generator) -> Outcome:

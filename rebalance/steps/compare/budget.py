@@ -19,7 +19,7 @@ _CALIBRATION = 4.0
 # A pilot is fitted once, and in five folds for its quality; of each class at most so many rows.
 _PILOT_FITS, _PILOT_ROWS = 5.0, 5_000
 # What is not measured yet is taken for so many times the slowest learner that is.
-_UNKNOWN = 3.0
+_UNKNOWN = 2.0
 _TINY = 1e-3
 # The pace is that of fits to about as many rows as were fitted to before; others tell of the rows.
 _NEAR = 2.0
