@@ -46,6 +46,7 @@ from rebalance.cli.output import Console, facts
 @learner
 @options.recalibrate("auto")
 @options.positive
+@options.features
 @options.drop
 @options.key
 @options.sample_weight
@@ -68,6 +69,7 @@ def run(
     settings: dict[str, Any],
     recalibrate: str,
     positive: str | None,
+    features: str | None,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -112,6 +114,7 @@ def run(
         recalibrate=recalibrate,
         clobber=not no_clobber,
         class_rates=class_rates,
+        features=features,
         context=console,
     )
     if not isinstance(result, RunResult):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
+from rebalance.core.recipe_learning import RecipeLearning
 from rebalance.core.reservoir import Reservoir
 from rebalance.steps.classes.pilot import ClassDraw
 from rebalance.steps.context import Context
@@ -75,8 +76,10 @@ def draw_rows(
     kinds: dict[str, Kind],
     options: DrawOptions,
     context: Context,
+    *,
+    learning: RecipeLearning | None = None,
 ) -> Draw | ClassDraw:
-    """Draw up to `size` rows of each class uniformly.
+    """Draw up to `size` rows of each class uniformly; `learning` sees all rows on the way.
 
     It is a draw of many classes where the label has three or more values and none is positive.
 
@@ -96,6 +99,9 @@ def draw_rows(
             named = np.array([value == canonical(options.positive) for value in counter.values])
             codes = named[codes].astype(np.int64)
         arrays = [batch.feature(name, kind) for name, kind in kinds.items()]
+        if learning is not None:
+            with batch.located():
+                learning.add(dict(zip(kinds, arrays, strict=True)))
         if weight is not None:
             with batch.located():
                 arrays.append(pa.array(weights(batch.column(weight), weight, batch.start)))

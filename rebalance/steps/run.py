@@ -81,18 +81,21 @@ def run(
     recalibrate: str = AUTO,
     clobber: bool = True,
     class_rates: Mapping[str, float] | None = None,
+    features: str | None = None,
     context: Context,
 ) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
 
-    The pilot is of the same kind as the model, unless said otherwise. Calibration is measured on
+    The pilot is of the same kind as the model, unless said otherwise; `features` is the recipe of
+    both. Calibration is measured on
     the training table, and corrected as `recalibrate` says.
 
     Raises
     ------
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
-    target = _directory(directory, inputs, clobber=clobber)
+    sources = [*inputs, *([features] if features else [])]
+    target = _directory(directory, sources, clobber=clobber)
     get_learner(model, settings)
     table = open_table(inputs, context.reading)
     try:
@@ -109,7 +112,7 @@ def run(
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
             files, label, budget, class_rates, test, time, key, method, pilot_model or model, model,
-            drop, sample_weight, settings,
+            drop, sample_weight, settings, features,
         )  # fmt: skip
         return class_run(target, asked, context)
     if class_rates is not None:
@@ -136,6 +139,7 @@ def run(
         sample_weight=sample_weight,
         settings=settings,
         recalibrate=recalibrate,
+        features=features,
         context=context,
     )
     return made_together(target, FILES, make)
@@ -158,6 +162,7 @@ def _steps(
     sample_weight: str | None,
     settings: Settings,
     recalibrate: str,
+    features: str | None,
     context: Context,
 ) -> RunResult:
     """The steps one after the other, each reading what the one before it wrote."""
@@ -185,6 +190,7 @@ def _steps(
         key=key,
         sample_weight=sample_weight,
         seed=seed,
+        features=features,
         context=context,
     )
     sampled = sample(
@@ -204,6 +210,7 @@ def _steps(
         model=model,
         settings=settings,
         wanted=Wanted.of([paths["train"]], recalibrate),
+        features=features,
     )
     trained = train(fit, context)
     predicted = predict([paths["test"]], paths["model"], paths["predictions"], context=context)

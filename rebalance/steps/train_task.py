@@ -24,6 +24,7 @@ class TrainAsked:
     """What the user wants of a model; None stands for what follows from the rest.
 
     natural : the table is the population itself, and no sample.
+    features : a file with a recipe of features, "none" for none; None for what the pilot makes.
     wanted : on what to measure calibration, and whether to correct it; see `steps.calibrate`.
     """
 
@@ -42,6 +43,7 @@ class TrainAsked:
     balancing: Balancing | None = None
     wanted: Wanted = NOTHING_WANTED
     clobber: bool = True
+    features: str | None = None
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class ClassRunAsked:
     drop: Sequence[str]
     sample_weight: str | None
     settings: Settings
+    features: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
         key=asked.key,
         sample_weight=asked.sample_weight,
         seed=seed,
+        features=asked.features,
         context=context,
     )
     wanted = Asked(
@@ -122,7 +124,9 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
         class_rates=asked.class_rates,
     )
     sampled = steps["sample"] = sample(wanted, context)
-    fit = TrainAsked([paths["sample"]], paths["model"], asked.model, asked.settings)
+    fit = TrainAsked(
+        [paths["sample"]], paths["model"], asked.model, asked.settings, features=asked.features
+    )
     trained = steps["train"] = train(fit, context)
     steps["predict"] = predict(
         [paths["test"]], paths["model"], paths["predictions"], context=context
