@@ -181,7 +181,8 @@ def engineering_of_sample(
         asked = engineering(path, table, kinds, no_features, context)
         if pilots is None or asked.recipe is None or asked.recipe.definition != pilots.definition:
             return asked
-        return Engineering(dict(kinds), pilots)  # it learned from all rows of the table
+        context.note("they are the pilot's: what it learned of its whole table is taken")
+        return Engineering(dict(kinds), pilots)
     if pilots is None or pilot is None:
         return Engineering(dict(kinds))
     barred = {*no_features.values(), *drop} - set(pilot.drop)

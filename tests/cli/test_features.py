@@ -199,6 +199,17 @@ def test_batches_threads_and_formats_change_no_bit(shops: Path, tmp_path: Path) 
         assert (probabilities == whole[1]).all()
 
 
+def test_a_sample_as_text_trains_the_same_model(shops: Path, tmp_path: Path, done: Invoke) -> None:
+    train, found = shops / "train.parquet", []
+    done(["pilot", train, "-l", "y", "--features", shops / "f.toml", "-o", tmp_path / "p.rbl"])
+    for name in ("s.parquet", "s.csv"):
+        drawn, fitted = tmp_path / name, tmp_path / "m.rbl"
+        done(["sample", train, "--pilot", tmp_path / "p.rbl", "--rate", 0.3, "-o", drawn, "-q"])
+        done(["train", drawn, "--model", "logistic", "-o", fitted, "-q"])
+        found.append(read_model(str(fitted)).fitted.members()["coefficients.npy"])
+    assert found[0] == found[1]
+
+
 def test_the_same_table_gives_the_same_bytes(shops: Path, tmp_path: Path, done: Invoke) -> None:
     for name, threads in (("a", 1), ("b", 2)):
         done(["run", shops / "train.parquet", "-l", "y", "--features", shops / "f.toml",

@@ -220,6 +220,18 @@ def test_batches_change_no_bit(rows: list[tuple[Any, Any]], cuts: list[int]) -> 
         assert list(map(repr, joined)) == list(map(repr, all_rows[name].to_pylist()))
 
 
+def test_where_a_row_stands_changes_no_bit() -> None:
+    of = recipe(l={"log1p": "x"}, p={"cyclic": "x", "period": 7.3})
+    x = pa.array(np.random.default_rng(2).lognormal(1, 3, 1_003))
+    whole = of.columns({"x": x})
+    for length in (1, 3, 8, 100, 997):
+        parts = [of.columns({"x": x[at : at + length]}) for at in range(0, len(x), length)]
+        for name in of.kinds:
+            assert np.concatenate([part[name] for part in parts]).tobytes() == (
+                whole[name].to_numpy().tobytes()
+            )
+
+
 def test_a_recipe_is_the_same_when_it_is_read_again() -> None:
     of = learned(
         recipe(
