@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import texts_to_arrow, to_numpy
 from rebalance.errors import DataError
 
+Columns = Mapping[str, pa.Array]
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 

@@ -11,8 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.column_values import Codes, Floats, Texts, numbers, texts
-from rebalance.core.recipe_kinds import Bins, Columns, Count, Made, RatioToMean
+from rebalance.core.column_values import Codes, Columns, Floats, Texts, numbers, texts
+from rebalance.core.recipe_kinds import Made
+from rebalance.core.recipe_levels import Bins, Count
+from rebalance.core.recipe_numbers import RatioToMean
 from rebalance.core.recipes import Recipe
 from rebalance.core.value_cells import ValueCells
 from rebalance.errors import DataError

@@ -9,8 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from rebalance.core.column_values import Columns
 from rebalance.core.kinds import Kind
-from rebalance.core.recipe_kinds import Columns, Log1p, Made, made_from, refuse_outside
+from rebalance.core.recipe_kinds import Made, made_from
+from rebalance.core.recipe_numbers import Log1p, refuse_outside
 
 # What follows the name of a feature where values are counted that have no logarithm.
 NO_LOGARITHM = " (log1p)"

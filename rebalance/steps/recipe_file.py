@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from rebalance.core.recipe_kinds import PARTS, Made, made_from
+from rebalance.core.recipe_kinds import Made, made_from
+from rebalance.core.recipe_numbers import PARTS
 from rebalance.errors import UsageError, nearest
 from rebalance.storage.artifacts import named_bytes
 from rebalance.storage.tables import OWN_PREFIX

@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from rebalance.core.column_values import Floats
 from rebalance.core.kinds import Kind, kind_of
-from rebalance.core.recipe_kinds import Count, Cross, Cyclic, Made, RatioToMean
+from rebalance.core.recipe_kinds import Made
 from rebalance.core.recipe_learning import RecipeLearning
+from rebalance.core.recipe_levels import Count, Cross
+from rebalance.core.recipe_numbers import Cyclic, RatioToMean
 from rebalance.core.recipes import Recipe
 from rebalance.errors import DataError, UsageError
 from rebalance.learners.base import Reads, TrainingRows
