@@ -37,7 +37,8 @@ ONLY_WEIGHTED = ("weight", "weight_positives", "predicted_positives")
     "probabilities",
     multiple=True,
     metavar="COLUMN",
-    help="A column of probabilities; repeatable. Of many classes a=COLUMN,b=COLUMN.  "
+    help="A column of probabilities; repeatable. Of many classes a=COLUMN,b=COLUMN, "
+    "or '*=score_*' for columns score_CLASS.  "
     "[default: rb_probability, or rb_probability_CLASS of all classes]",
 )
 @options.positive

@@ -224,9 +224,13 @@ def sample(
         shown["negatives at the floor"] = f"{result.at_floor:,} (floor {result.floor:.3g})"
         shown["negatives kept for sure"] = f"{result.at_one:,}"
     if result.realised_efficiency is not None:
-        planned = result.planned_efficiency
-        shown["information kept"] = f"{result.realised_efficiency:.1%} of the table's" + (
-            f" (planned {planned:.1%})" if planned is not None else ""
-        )
+        planned = ""
+        if result.planned_efficiency is not None:
+            planned = f" (planned {result.planned_efficiency:.1%}"
+            if result.planned_efficiency_between is not None:
+                low, high = result.planned_efficiency_between
+                planned += f", 95% range {low:.1%} to {high:.1%}"
+            planned += ")"
+        shown["information kept"] = f"{result.realised_efficiency:.1%} of the table's{planned}"
     title = result.method if result.score in ("probability", "uniform") else result.score
     console.show("sample", result.document(), facts(f"{title} sample: {output}", shown))

@@ -14,8 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.encoding import Encoder, learn_encoder
-from rebalance.core.inference import covariance, estimates, shrinkage
+from rebalance.core.inference import bread, estimates, shrinkage
 from rebalance.core.linear import LinearScore
+from rebalance.core.sandwich import Sandwich
+from rebalance.core.sandwich import sandwich as robust_variance
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.encoded import Encoded
@@ -153,6 +155,7 @@ def _estimates(
     """Coefficients with intervals, where they are valid: not after an l1 penalty, which selects.
 
     `largest_shrinkage` is the furthest that l2 draws one towards 0, in its standard errors.
+    `largest_leverage`, with the sandwich, is how much of its own fit a single row decides.
     """
     at = best.coefficients
     if not valid:
@@ -160,7 +163,10 @@ def _estimates(
     rows = problem.z, problem.eta(at), problem.weight
     ridge = penalty.diagonal(len(at))
     try:
-        variance = covariance(rows[0], problem.y_true, *rows[1:], ridge, sandwich=sandwich)
+        robust: Sandwich | None = None
+        if sandwich:
+            robust = robust_variance(rows[0], problem.y_true, *rows[1:], ridge)
+        variance = bread(*rows, ridge) if robust is None else robust.variance
         drawn = np.abs(shrinkage(*rows, ridge, at)) / np.sqrt(np.diag(variance))
     except np.linalg.LinAlgError as exc:
         raise FitError(
@@ -168,5 +174,8 @@ def _estimates(
             remedy="give a penalty, for example --l2 0.01",
         ) from exc
     kind = "sandwich" if sandwich else "model"
-    found = estimates(problem.names, at, variance, encoder.terms, kind)
-    return found | {"largest_shrinkage": float(drawn.max())}
+    found = estimates(problem.names, at, variance, encoder.terms, kind, robust=robust)
+    found["largest_shrinkage"] = float(drawn.max())
+    if robust is not None:
+        found["largest_leverage"] = robust.leverage
+    return found

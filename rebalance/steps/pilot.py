@@ -25,7 +25,7 @@ from rebalance.learners.base import Learner, Settings, TrainingRows
 from rebalance.learners.engineered import features_of
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
-from rebalance.steps.artifacts.pilot import encoder_of, pilot_content
+from rebalance.steps.artifacts.pilot import pilot_content
 from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.draw import Draw, DrawOptions, draw_rows
@@ -156,8 +156,13 @@ def pilot(
         "made_from": table.digest,
     }
     with _one_thread():
-        weight = _population_weight(rows, draw)
-        planned = plan_of(encoder_of(fitted), rows, found, weight)
+        stand = draw.stand or draw
+        standing = rows
+        if draw.stand is not None:
+            own = _training_rows(stand, made.needed, options)
+            standing = made.rows(own, table.place, None)
+        weight = _population_weight(standing, stand)
+        planned = plan_of(fitted, rows, standing, weight, stand.stands_for)
     grid = np.linspace(0, 1, 101)
     content = pilot_content(
         manifest,
@@ -168,6 +173,7 @@ def pilot(
             "negatives": np.quantile(found[~draw.y_true], grid),
         },
         planned.curves,
+        known=planned.known,
     )
     write_bytes(output, content)
     if plan is not None:

@@ -50,6 +50,14 @@ class Engineering:
         """The columns to read, by kind."""
         return self.kinds if self.recipe is None else self.kinds | dict(self.recipe.sources)
 
+    @property
+    def features(self) -> dict[str, Kind]:
+        """All features, by kind."""
+        if self.recipe is None:
+            return self.kinds
+        own = {name: kind for name, kind in self.kinds.items() if name not in self.recipe.drop}
+        return own | self.recipe.kinds
+
     def learning(self) -> RecipeLearning | None:
         """What learns the recipe from batches, where there is something to learn."""
         if self.recipe is None or self.is_learned:

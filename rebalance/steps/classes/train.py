@@ -12,6 +12,7 @@ from rebalance.learners.classes import get_class_learner
 from rebalance.learners.engineered import features_of
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.model import Balance, ClassModel
+from rebalance.steps.classes.memory import check_fit
 from rebalance.steps.classes.pilot import tell_classes
 from rebalance.steps.classes.train_rows import (
     ClassStart,
@@ -21,6 +22,7 @@ from rebalance.steps.classes.train_rows import (
     class_training_rows,
     from_pilot,
     tell_absent,
+    with_offsets,
 )
 from rebalance.steps.classes.train_task import complete
 from rebalance.steps.context import Context
@@ -30,6 +32,11 @@ from rebalance.steps.recipes import engineering_of_sample
 from rebalance.steps.train_task import TrainAsked
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
+
+_SMALLER = (
+    "draw fewer rows ('sample --rows N'), put rare classes together, or take one against the "
+    "others with --positive VALUE; or give a larger --memory-limit"
+)
 
 
 @dataclass(frozen=True)
@@ -76,10 +83,13 @@ def class_train(
         asked.features, table, kinds, pilot, no_features=barred, drop=task.drop, context=context
     )
     loaded = class_load(table, drawn, task, made.needed, context)
+    present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
+    size = len(loaded.codes), len(present), len(made.features)
+    check_fit(asked.model, *size, context=context, remedy=_SMALLER)
+    loaded = with_offsets(table, drawn, loaded)
     made = made.learned_from(loaded.table, loaded.stands_for, table.place, context)
     if drawn is None:
         tell_classes(loaded.label, loaded.counts, context)
-    present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
     tell_absent(table, loaded, present, context)
     codes = np.searchsorted(present, loaded.codes)
     start = ClassStart(
