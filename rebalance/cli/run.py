@@ -10,6 +10,7 @@ from rebalance.cli import options
 from rebalance.cli.class_options import budgets
 from rebalance.cli.evaluate import metric_tables
 from rebalance.cli.learner_options import learner
+from rebalance.cli.loss_options import facts_of, losses
 from rebalance.cli.output import Console, facts
 
 
@@ -44,6 +45,7 @@ from rebalance.cli.output import Console, facts
     help="What the pilot is.  [default: what --model is]",
 )
 @learner
+@losses
 @options.recalibrate("auto")
 @options.positive
 @options.features
@@ -67,6 +69,7 @@ def run(
     pilot_model: str | None,
     model: str,
     settings: dict[str, Any],
+    weighting: dict[str, Any],
     recalibrate: str,
     positive: str | None,
     features: str | None,
@@ -95,6 +98,7 @@ def run(
     from rebalance.learners.base import Settings
     from rebalance.steps.run import RunResult
     from rebalance.steps.run import run as step
+    from rebalance.steps.weighting import Weighting
 
     result = step(
         inputs,
@@ -115,6 +119,7 @@ def run(
         clobber=not no_clobber,
         class_rates=class_rates,
         features=features,
+        weighting=Weighting.of(**weighting),
         context=console,
     )
     if not isinstance(result, RunResult):
@@ -127,6 +132,7 @@ def run(
         "trained on": f"{kept:,} of {result.sample.rows:,} rows ({kept / result.sample.rows:.2%}), "
         f"all {result.train.positives:,} positives",
         **(result.train.calibrated.facts() if result.train.calibrated else {}),
+        **facts_of(result.train.document()["weighting"], result.train.document()["costs"]),
         "artifacts": ", ".join(sorted(result.files)),
     }
     summary = facts(f"{model} in {output}", shown)

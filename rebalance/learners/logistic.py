@@ -21,6 +21,8 @@ from rebalance.core.sandwich import sandwich as robust_variance
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.encoded import Encoded
+from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
+from rebalance.learners.focal_glm import minimise_focal
 from rebalance.learners.glm import Maximum, Penalty, Problem, maximise, one_thread
 from rebalance.learners.penalties import choose_penalty
 
@@ -88,7 +90,7 @@ class Logistic:
     """Maximises sum w [y (g + l) - log(1 + exp(g + l))] - l1 |slopes| - l2/2 ||slopes||^2."""
 
     name = "logistic"
-    accepts = frozenset({"l1", "l2", "cross_validate", "robust"})
+    accepts = frozenset({"l1", "l2", "cross_validate", "robust", "gamma", "class_weight"})
     starts_from_baseline = False
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
@@ -106,6 +108,8 @@ class Logistic:
         z = np.column_stack([np.ones(len(rows)), encoder.linear(rows.columns)])
         weight = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
         problem = Problem(z, names, rows.y_true, rows.offset, weight)
+        if settings.gamma:
+            return self._focal(encoder, problem, rows, settings)
         with one_thread():
             chosen = choose_penalty(problem, rows, settings)
             best = maximise(problem, chosen.penalty)
@@ -127,11 +131,31 @@ class Logistic:
             chosen.path,
         )
 
+    def _focal(
+        self, encoder: Encoder, problem: Problem, rows: TrainingRows, settings: Settings
+    ) -> Fitted:
+        """The model of the least focal loss: linear in the loss's own scores."""
+        undo = UndoFocal(settings.gamma or 0.0, rows.class_shift)
+        with one_thread():
+            chosen = choose_penalty(problem, rows, settings)
+            best = minimise_focal(problem, chosen.penalty, undo)
+        return FocalModel(
+            LinearModel(
+                encoder,
+                float(best.coefficients[0]),
+                best.coefficients[1:],
+                chosen.penalty,
+                chosen.found_by,
+                best.iterations,
+            ),
+            undo,
+        )
+
     def load(self, members: Mapping[str, bytes]) -> Fitted:
         """The model that `members` described; older ones have neither l1 nor estimates."""
         document = json.loads(members["logistic.json"])
         stored = np.load(io.BytesIO(members["coefficients.npy"]), allow_pickle=False)
-        return LinearModel(
+        found = LinearModel(
             Encoder.from_document(document["encoder"]),
             float(stored[0]),
             stored[1:],
@@ -141,6 +165,7 @@ class Logistic:
             document.get("estimates"),
             document.get("cross_validation"),
         )
+        return with_focal(found, members)
 
 
 def _estimates(

@@ -7,6 +7,7 @@ from typing import Any
 
 from rebalance.core.design import UNIFORM
 from rebalance.learners.base import Settings
+from rebalance.learners.focal import FocalModel
 from rebalance.learners.logistic import LinearModel
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.model import Model
@@ -46,6 +47,11 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
     rarer : rows of the class that has fewer of them.
     """
     fitted = model.fitted
+    if isinstance(fitted, FocalModel) and isinstance(fitted.scores, LinearModel):
+        context.note(
+            "the coefficients of a focal loss are of its own scores, not of log odds: they are not "
+            "shown, and have no standard errors"
+        )
     if not isinstance(fitted, LinearModel):
         return {"estimates": None, "cross_validation": None}
     found, path = fitted.estimates, fitted.cross_validation

@@ -35,7 +35,10 @@ FEW, TOO_FEW = 500, 20
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user wants of a sample; None stands for what follows from the rest."""
+    """What the user wants of a sample; None stands for what follows from the rest.
+
+    called : the method's name as the user knows it, where it has several.
+    """
 
     inputs: Sequence[str]
     output: str
@@ -55,6 +58,7 @@ class Asked:
     design: str | None = None
     clobber: bool = True
     class_rates: Mapping[str, float] | None = None
+    called: str | None = None
 
 
 @dataclass(frozen=True)
@@ -297,10 +301,11 @@ def _known(
         found = Known(known.column, known, known.positive, sampler, terms, asked.seed, key, joined)
         if joined is not None and joined.made_from != table.digest:
             raise ArtifactError(
-                "the pilot was made from another file: which of these rows it saw is not known",
+                "the pilot was made from another file, or a copy of this one in another format or "
+                "order: which of these rows it saw is not known",
                 where=table.place,
-                remedy="give the file that the pilot was made from, as it was, or leave "
-                "--combine-pilot out",
+                remedy="give the very file that the pilot was made from, make a pilot from this "
+                "one, or leave --combine-pilot out",
             )
     refuse_label_as_key(found.column, key)
     return found

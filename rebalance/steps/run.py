@@ -19,6 +19,7 @@ from rebalance.learners.base import Settings
 from rebalance.steps.classes.run import ClassRunAsked, ClassRunResult, class_run
 from rebalance.steps.context import Context
 from rebalance.steps.evaluate import Evaluation, evaluate
+from rebalance.steps.models_threshold import MODELS_THRESHOLD
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import PROBABILITY, predict
 from rebalance.steps.ready import Asked
@@ -28,6 +29,7 @@ from rebalance.steps.split import split
 from rebalance.steps.together import made_together
 from rebalance.steps.train import TrainResult, train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.weighting import PLAIN, Weighting
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
 from rebalance.storage.remote import is_uri
@@ -82,6 +84,7 @@ def run(
     clobber: bool = True,
     class_rates: Mapping[str, float] | None = None,
     features: str | None = None,
+    weighting: Weighting = PLAIN,
     context: Context,
 ) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
@@ -96,7 +99,7 @@ def run(
     """
     sources = [*inputs, *([features] if features else [])]
     target = _directory(directory, sources, clobber=clobber)
-    get_learner(model, settings)
+    weighting.refuse_unknown(get_learner(model, weighting.settings(settings)))
     table = open_table(inputs, context.reading)
     try:
         positives, negatives = _look(table, label, positive, context)
@@ -109,10 +112,11 @@ def run(
                 f"--recalibrate {recalibrate} is for two classes, and the label has many",
                 remedy="leave it out, or name one class with --positive",
             ) from exc
+        weighting.refuse_many_classes()
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
             files, label, budget, class_rates, test, time, key, method, pilot_model or model, model,
-            drop, sample_weight, settings, features,
+            drop, sample_weight, settings, weighting, features,
         )  # fmt: skip
         return class_run(target, asked, context)
     if class_rates is not None:
@@ -140,6 +144,7 @@ def run(
         settings=settings,
         recalibrate=recalibrate,
         features=features,
+        weighting=weighting,
         context=context,
     )
     return made_together(target, FILES, make)
@@ -163,6 +168,7 @@ def _steps(
     settings: Settings,
     recalibrate: str,
     features: str | None,
+    weighting: Weighting,
     context: Context,
 ) -> RunResult:
     """The steps one after the other, each reading what the one before it wrote."""
@@ -211,6 +217,7 @@ def _steps(
         settings=settings,
         wanted=Wanted.of([paths["train"]], recalibrate),
         features=features,
+        weighting=weighting,
     )
     trained = train(fit, context)
     predicted = predict([paths["test"]], paths["model"], paths["predictions"], context=context)
@@ -220,6 +227,7 @@ def _steps(
         [PROBABILITY],
         positive=positive,
         sample_weight=sample_weight,
+        thresholds=[] if weighting.costs is None else [MODELS_THRESHOLD],
         plot=paths["curves"],
         context=context,
     )

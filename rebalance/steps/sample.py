@@ -102,7 +102,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         outlook = Outlook(expected, expected * (1 - rate), 0, 0)
     return SampleResult(
         output=output,
-        method=design.method,
+        method=asked.called or design.method,
         rows=design.positives + design.negatives,
         positives=design.positives,
         negatives=design.negatives,

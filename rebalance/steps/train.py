@@ -34,6 +34,8 @@ from rebalance.steps.train_task import (
     task_of,
     tell_limits,
 )
+from rebalance.steps.weigh import weigh
+from rebalance.steps.weighting import described
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -55,6 +57,8 @@ class TrainResult:
     estimates: Mapping[str, Any] | None = None
     cross_validation: Mapping[str, Any] | None = None
     calibrated: Calibrated | None = None
+    weighting: Mapping[str, Any] | None = None
+    costs: Mapping[str, float] | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -86,9 +90,11 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         if asked.natural:
             raise no_population(table)
         asked.wanted.refuse_many_classes()
+        asked.weighting.refuse_many_classes()
         return class_train(table, classes, asked, context)
     task = task_of(table, asked)
     tell_limits(task.drawn, asked.model, asked.wanted, context)
+    asked.weighting.check_against(task.drawn, asked.wanted)
     kinds = choose_features(
         table,
         task.label,
@@ -113,6 +119,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         if not asked.natural:
             raise
         asked.wanted.refuse_many_classes()
+        asked.weighting.refuse_many_classes()
         return class_train(table, None, asked, context)
     refuse_balancing(asked.balancing, loaded.label.column)
     made = made.learned_from(loaded.table, loaded.stands_for, table.place, context)
@@ -129,6 +136,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
             "model": asked.model,
             "natural": asked.natural,
             **_given(asked.settings),
+            **described(asked.weighting),
         },
         "seed": asked.settings.seed,
         **made.manifest(table),
@@ -150,6 +158,8 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         features=len(features_of(trained.fitted)),
         summary=trained.summary,
         calibrated=calibrated,
+        weighting=again.weighed.document(asked.weighting) if again.weighed else None,
+        costs=trained.costs.to_document() if trained.costs else None,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )
 
@@ -161,7 +171,9 @@ def _checked(asked: TrainAsked) -> Learner:
     designs = [name for name in (asked.design, asked.features) if name]
     sources = [*asked.inputs, *sidecars, *designs, *asked.wanted.on]
     check_outputs([asked.output], sources, clobber=asked.clobber)
-    learner = get_learner(asked.model, asked.settings)
+    learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
+    asked.weighting.refuse_unknown(learner)
+    asked.weighting.refuse_calibration(asked.wanted.is_any)
     asked.wanted.refuse_contradictions(asked.inputs)
     return learner
 
@@ -186,12 +198,20 @@ def _fit(
     context: Context,
 ) -> Refits:
     """The model of the rows, with all that it takes to fit it again."""
-    settings = asked.settings
+    settings = asked.weighting.settings(asked.settings)
     start = start_of(loaded, task, learner.starts_from_baseline, context)
     rows = made.rows(training_rows(loaded, task, made.needed, start, settings.seed), table.place)
     if task.drawn is not None and has_kin(table, task.drawn.design):
         rows = replace(rows, draws=kin_draws(table, settings.seed))
     with located(table.place):
+        rows, weighed = weigh(
+            rows,
+            loaded.label,
+            asked.weighting,
+            settings=settings,
+            model=asked.model,
+            context=context,
+        )
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
     trained = Model(
@@ -205,8 +225,11 @@ def _fit(
         drawn=task.drawn,
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
+        reweighted=weighed.reweighted,
+        output_scale=asked.weighting.scale,
+        costs=asked.weighting.costs,
     )
-    return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
+    return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight, weighed)
 
 
 def _given(settings: Settings) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from rebalance.steps.split import split
 from rebalance.steps.together import made_together
 from rebalance.steps.train import train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.weighting import PLAIN, Weighting
 
 REPORT_FORMAT = 1
 FILES = {
@@ -56,6 +57,7 @@ class ClassRunAsked:
     drop: Sequence[str]
     sample_weight: str | None
     settings: Settings
+    weighting: Weighting = PLAIN
     features: str | None = None
 
 
@@ -125,7 +127,12 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
     )
     sampled = steps["sample"] = sample(wanted, context)
     fit = TrainAsked(
-        [paths["sample"]], paths["model"], asked.model, asked.settings, features=asked.features
+        [paths["sample"]],
+        paths["model"],
+        asked.model,
+        asked.settings,
+        weighting=asked.weighting,
+        features=asked.features,
     )
     trained = steps["train"] = train(fit, context)
     steps["predict"] = predict(

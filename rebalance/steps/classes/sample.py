@@ -95,7 +95,7 @@ def class_sample(
         )
     return ClassSampleResult(
         output=asked.output,
-        method=design.method,
+        method=asked.called or design.method,
         rows=sum(design.counts),
         kept=int(kept.sum()),
         classes={

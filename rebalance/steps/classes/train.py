@@ -30,6 +30,8 @@ from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.features import choose_features, tell_left_out
 from rebalance.steps.recipes import engineering_of_sample
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.weigh import weigh_classes
+from rebalance.steps.weighting import described
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -51,6 +53,7 @@ class ClassTrainResult:
     classes: dict[str, int]
     features: int
     summary: Mapping[str, Any]
+    class_weights: Mapping[str, float] | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -99,6 +102,14 @@ def class_train(
         learner.starts_from_baseline and from_pilot(drawn, task, context),
     )
     rows = made.rows(class_training_rows(loaded, drawn, task, made.needed, start), table.place)
+    weights = None
+    if asked.weighting.class_weight is not None:
+        named = tuple(loaded.label.values[place] for place in present)
+        rows, weights = weigh_classes(rows, named, asked.weighting.class_weight)
+        context.note(
+            "class weights are corrected about, not exactly, in a model of many classes: look at "
+            "predicted_over_observed of each"
+        )
     with located(table.place):
         fitted = learner.fit(rows, task.settings)
     tell_left_out(fitted.left_out, context)
@@ -126,7 +137,8 @@ def class_train(
     given = {name: settings[name] for name in ("l2", "rounds", "learning_rate", "leaves")}
     manifest = {
         "created_by": {
-            "command": "train", "model": asked.model, "natural": drawn is None, **given
+            "command": "train", "model": asked.model, "natural": drawn is None, **given,
+            **described(asked.weighting),
         },
         "seed": task.settings.seed,
         **made.manifest(table),
@@ -145,4 +157,5 @@ def class_train(
         classes=dict(zip(loaded.label.values, counted, strict=True)),
         features=len(features_of(fitted)),
         summary=fitted.summary(),
+        class_weights=weights,
     )
