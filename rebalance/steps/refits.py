@@ -147,6 +147,7 @@ class Refits:
         if pilot is None or not self.model.starts_from_pilot or pilot.encoder is not None:
             return seen, outside
         level = np.full(len(seen), self.model.constant_log_odds)
+        # With the features that the pilot's own trees read, made as it makes them.
         own = Engineering(dict(pilot.kinds), pilot.recipe)
         columns = {name: seen.columns[name] for name in pilot.kinds}
         raw = replace(seen, columns=columns, kinds=dict(pilot.kinds), baseline=level)
