@@ -49,7 +49,8 @@ def one_text(ctx: click.Context, parameter: click.Parameter, value: tuple[str, .
     multiple=True,
     callback=one_text,
     metavar="COLUMN",
-    help="The probabilities to correct; of many classes a=COLUMN,b=COLUMN,c=COLUMN.",
+    help="The probabilities to correct; of many classes a=COLUMN,b=COLUMN,c=COLUMN, or "
+    "'*=score_*' for columns score_CLASS.",
 )
 @options.output_table("The table")
 @click.option("--design", metavar="SAMPLE", help="The sample the model was trained on.")

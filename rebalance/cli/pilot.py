@@ -35,6 +35,7 @@ SHOWN_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     help="Rows of each class to fit it on, at the most; of many classes 5 N in all.",
 )
 @options.positive
+@options.features
 @options.drop
 @options.key
 @options.sample_weight
@@ -53,6 +54,7 @@ def pilot(
     model: str,
     size: int,
     positive: str | None,
+    features: str | None,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -86,6 +88,7 @@ def pilot(
         sample_weight=sample_weight,
         seed=seed,
         plan=plan,
+        features=features,
         clobber=not no_clobber,
         context=console,
     )
@@ -103,8 +106,20 @@ def pilot(
         "predicted / observed": number(result.predicted_over_observed, 3),
         "calibration slope": number(result.calibration_slope, 3),
     }
+    if "standard_error_of_log" in result.plan:
+        shown["plan known to within"] = " and ".join(
+            f"{_roughly(result, what)} ({what})" for what in ("offset", "weight")
+        )
     summary = facts(f"{model} pilot: {output}", shown)
     console.show("pilot", result.document(), summary, _plan(result))
+
+
+def _roughly(result: PilotResult, correction: str) -> str:
+    """The largest half-width of the 95% ranges of the efficiencies shown, as a share of them."""
+    errors = result.plan["standard_error_of_log"][correction]
+    at = [at for at, rate in enumerate(result.plan["rates"]) if rate in SHOWN_RATES]
+    most = 1.96 * max(errors[how][each] for how in ("uniform", "probability") for each in at)
+    return f"{most:.0%}" if most <= 1 else "more than 100%"
 
 
 def _plan(result: PilotResult) -> Figures:

@@ -10,6 +10,7 @@ from rebalance.cli import options
 from rebalance.cli.class_options import budgets
 from rebalance.cli.evaluate import metric_tables
 from rebalance.cli.learner_options import learner
+from rebalance.cli.loss_options import facts_of, losses
 from rebalance.cli.output import Console, facts
 
 
@@ -44,8 +45,10 @@ from rebalance.cli.output import Console, facts
     help="What the pilot is.  [default: what --model is, gbm where that cannot be a pilot]",
 )
 @learner
+@losses
 @options.recalibrate("auto")
 @options.positive
+@options.features
 @options.drop
 @options.key
 @options.sample_weight
@@ -66,8 +69,10 @@ def run(
     pilot_model: str | None,
     model: str,
     settings: dict[str, Any],
+    weighting: dict[str, Any],
     recalibrate: str,
     positive: str | None,
+    features: str | None,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -93,6 +98,7 @@ def run(
     from rebalance.learners.base import Settings
     from rebalance.steps.run import RunResult
     from rebalance.steps.run import run as step
+    from rebalance.steps.weighting import Weighting
 
     result = step(
         inputs,
@@ -112,6 +118,8 @@ def run(
         recalibrate=recalibrate,
         clobber=not no_clobber,
         class_rates=class_rates,
+        features=features,
+        weighting=Weighting.of(**weighting),
         context=console,
     )
     if not isinstance(result, RunResult):
@@ -128,6 +136,7 @@ def run(
             if result.train.calibrated
             else {}
         ),
+        **facts_of(result.train.document()["weighting"], result.train.document()["costs"]),
         "artifacts": ", ".join(sorted(result.files)),
     }
     summary = facts(f"{model} in {output}", shown)

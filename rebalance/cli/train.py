@@ -8,6 +8,7 @@ import click
 
 from rebalance.cli import class_options, options
 from rebalance.cli.learner_options import learner
+from rebalance.cli.loss_options import facts_of, losses, scale
 from rebalance.cli.models import WithModels
 from rebalance.cli.output import Console, facts
 
@@ -16,6 +17,8 @@ from rebalance.cli.output import Console, facts
 @options.inputs
 @options.output("The model to write, for example model.rbl.")
 @learner
+@losses
+@scale
 @click.option(
     "--models",
     is_flag=True,
@@ -50,6 +53,7 @@ from rebalance.cli.output import Console, facts
     is_flag=True,
     help="Measure calibration on the sample itself: five more fits, and wide intervals.",
 )
+@options.features
 @options.drop
 @options.key
 @options.sample_weight
@@ -62,6 +66,7 @@ def train(
     output: str,
     model: str,
     settings: dict[str, Any],
+    weighting: dict[str, Any],
     correction: str | None,
     robust: bool,
     natural: bool,
@@ -71,6 +76,7 @@ def train(
     calibrate_on: tuple[str, ...],
     recalibrate: str | None,
     check_calibration: bool,
+    features: str | None,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -97,6 +103,9 @@ def train(
     fits. Without a table nothing is measured, unless --check-calibration or --recalibrate asks for
     that: then each fifth of the sample is predicted by a model of the others, and --recalibrate
     refuses where an interval is wider than +-0.05.
+
+    Features that the pilot makes by a recipe are made here, too, unless --features names another
+    recipe, or none.
     """
     from rebalance.learners.base import Settings
     from rebalance.steps.classes.balancing import balancing_of
@@ -104,6 +113,7 @@ def train(
     from rebalance.steps.train import TrainResult
     from rebalance.steps.train import train as step
     from rebalance.steps.train_task import TrainAsked
+    from rebalance.steps.weighting import Weighting
 
     asked = TrainAsked(
         inputs,
@@ -120,7 +130,9 @@ def train(
         balancing=balancing_of(logit_adjustment, balanced_softmax=balanced_softmax),
         settings=Settings(**settings, seed=seed, threads=console.threads, robust=robust or None),
         wanted=Wanted.of(calibrate_on, recalibrate, check=check_calibration),
+        weighting=Weighting.of(**weighting),
         clobber=not no_clobber,
+        features=features,
     )
     result = step(asked, console)
     if not isinstance(result, TrainResult):
@@ -138,6 +150,7 @@ def train(
         for name, value in result.summary.items()
         if name != "learner"
     }
+    shown |= facts_of(result.document()["weighting"], result.document()["costs"])
     if result.calibrated is not None:
         shown |= result.calibrated.facts(afterwards=result.needs_calibration)
     parts = [facts(f"{result.model} model: {output}", shown)]

@@ -21,7 +21,7 @@ from rebalance.core.folds import stratified_folds
 from rebalance.core.log_odds_cells import gather
 from rebalance.core.recalibration import fit_recalibration
 from rebalance.errors import FitError, UsageError
-from rebalance.learners.catalogue import DEFAULT_CALIBRATION, entry_of
+from rebalance.learners.catalogue import AUTO, DEFAULT_CALIBRATION, entry_of
 from rebalance.steps.context import Context
 from rebalance.steps.refits import FOLDS, Refits
 from rebalance.steps.train_task import TrainAsked, TrainTask
@@ -53,12 +53,14 @@ class Choice:
 
 
 def as_gbm(asked: TrainAsked) -> TrainAsked:
-    """What is asked for with `auto`, as long as nothing else is chosen.
+    """What is asked for, with gbm in the place of `auto` as long as nothing is chosen.
 
     Raises
     ------
     UsageError : parameters of a learner are given, which is not chosen yet.
     """
+    if asked.model != AUTO:
+        return asked
     if asked.settings.given:
         raise UsageError(
             "--set is for one learner, and --model auto chooses it later",

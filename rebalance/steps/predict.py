@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rebalance.core.arrays import to_arrow
-from rebalance.core.correction import probability, to_sample
+from rebalance.core.correction import probability
 from rebalance.errors import UsageError
 from rebalance.steps.artifacts.model import Model, read_model
 from rebalance.steps.classes.artifacts.model import read_if_class_model
@@ -29,15 +29,20 @@ PROBABILITY = "rb_probability"
 SAMPLED = "rb_probability_sampled"
 LABEL_KEY = "rebalance.label"
 SCALE_KEY = "rebalance.scale"
+THRESHOLD_KEY = "rebalance.threshold"
+DECISION = "rb_decision"
+WEIGHTED = "weighted"
 
 
 @dataclass(frozen=True)
 class PredictResult:
-    """How many rows were scored, and their mean probability."""
+    """How many rows were scored, and their mean probability; decisions where costs were given."""
 
     output: str
     rows: int
     mean_probability: float
+    threshold: float | None = None
+    decided_positive: int | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -67,19 +72,25 @@ def predict(
     if classes is not None:
         return class_predict(inputs, classes, output, keep=keep, sampled=sampled, context=context)
     read = read_model(model)
-    if sampled and (read.drawn is None or read.scale == "score"):
+    if sampled and (not read.has_own_scale or read.scale == "score"):
         what = "gives scores" if read.scale == "score" else "was trained on the population"
         raise UsageError(
             f"the model {what}: there is no sampled scale",
             where=f"file '{model}'",
             remedy="leave --sampled out",
         )
-    if not read.gives_population:
+    if read.output_scale == "sample":
+        context.note(
+            f"the model was trained with --scale sample: '{SAMPLED}' is as fitted, and not the "
+            "population's probability"
+        )
+    elif not read.gives_population:
         context.note(_own_scale(read))
     table = open_within(
         inputs, context, Need(LIGHT if read.learner == "logistic" else HEAVY, outputs=1)
     )
-    kept = kept_beside(table, keep, (PROBABILITY, SAMPLED), "--keep")
+    new = [PROBABILITY, SAMPLED, *([] if read.threshold is None else [DECISION])]
+    kept = kept_beside(table, keep, new, "--keep")
     kinds = read.kinds
     if sampled and read.drawn is not None:
         kinds |= read.drawn.kinds
@@ -93,7 +104,8 @@ def predict(
         context=context,
     )
     tell_saturated(saturated, read, context)
-    return PredictResult(output, rows, float(mean))
+    decided = None if read.threshold is None else round(float(mean[1]) * rows)
+    return PredictResult(output, rows, float(mean[0]), read.threshold, decided)
 
 
 def _own_scale(model: Model) -> str:
@@ -110,11 +122,17 @@ def _own_scale(model: Model) -> str:
 
 
 def prediction_metadata(model: Model) -> dict[str, str]:
-    """What a later step must know: the label's positive value, and that this is corrected."""
-    return {
+    """What a later step must know: the label's positive value, the columns' scales, the threshold.
+
+    "weighted" is the scale of a fit with class weights or a focal loss: `correct` undoes neither.
+    """
+    threshold = {} if model.threshold is None else {THRESHOLD_KEY: json.dumps(model.threshold)}
+    return threshold | {
         LABEL_KEY: json.dumps(model.label.to_document()),
         SCALE_KEY: json.dumps(
-            {PROBABILITY: "population"} if model.gives_population else {SAMPLED: "sample"}
+            {PROBABILITY: "population"} | ({SAMPLED: WEIGHTED} if model.reweighted.bends else {})
+            if model.gives_population
+            else {SAMPLED: WEIGHTED if model.leaves_weights else "sample"}
         ),
     }
 
@@ -124,15 +142,20 @@ def _predicted(model: Model, sampled: bool, batch: Batch) -> Predicted:
     with batch.located():
         fitted = model.fitted_log_odds(batch)
         surprises = model.surprises(batch)
+        own = model.corrected(fitted, batch)
         if model.gives_population:
-            prob = probability(model.recalibrated(model.corrected(fitted, batch)))
+            prob = probability(model.recalibrated(own))
             extra = {PROBABILITY: to_arrow(prob)}
         else:
-            prob = probability(fitted)
+            prob = probability(model.as_fitted(own, batch))
             extra = {SAMPLED: to_arrow(prob)}
-        if sampled and model.drawn is not None and model.gives_population:
+        if sampled and model.gives_population:
             # The model's own scale: no recalibration, which is fitted to the population.
-            known = model.drawn.design.correctable and model.scale == "population"
-            shifted = to_sample(fitted, model.drawn.offset(batch)) if known else fitted
-            extra[SAMPLED] = to_arrow(probability(shifted))
-    return Predicted(batch, extra, surprises, np.asarray(prob.sum()), model.saturated(fitted))
+            extra[SAMPLED] = to_arrow(probability(model.as_fitted(own, batch)))
+        positive = 0
+        if model.threshold is not None:
+            decided = prob >= model.threshold
+            extra[DECISION] = to_arrow(decided)
+            positive = int(decided.sum())
+    totals = np.array([prob.sum(), positive])
+    return Predicted(batch, extra, surprises, totals, model.saturated(fitted))

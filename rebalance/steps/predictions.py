@@ -24,7 +24,8 @@ Floats = NDArray[np.float64]
 class Predicted:
     """Rows with the columns that go beside them.
 
-    totals : the sum of their probabilities, shape (), or of those of each class, shape (K,).
+    totals : the sum of their probabilities and how many are decided positive, shape (2,), or the
+        sums of each class's probabilities, shape (K,).
     saturated : how many the model gave a probability of 0 or 1.
     """
 
@@ -48,7 +49,7 @@ def write_predictions(
     metadata: Mapping[str, str],
     context: Context,
 ) -> tuple[int, Floats, int]:
-    """How many rows there are, their mean probability, shape () or (K,), and how many saturated.
+    """How many rows there are, the mean of their `totals`, and how many are saturated.
 
     Raises
     ------

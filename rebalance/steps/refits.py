@@ -13,8 +13,11 @@ from rebalance.core.folds import stratified_folds
 from rebalance.core.labels import is_positive
 from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings, TrainingRows
+from rebalance.learners.engineered import features_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.pilot import PILOT_TREES
+from rebalance.steps.recipes import Engineering
+from rebalance.steps.weigh import Weighed
 from rebalance.storage.tables import Table
 
 FOLDS = 5
@@ -28,6 +31,7 @@ class Refits:
 
     loaded : the rows as they were read, with `rb_row`, `rb_weight` and `rb_offset` of a sample.
     sample_weight : the user's weights, shape (n,); None for 1 each.
+    weighed : the weights of the classes, which `rows` have already.
     """
 
     learner: Learner
@@ -36,6 +40,7 @@ class Refits:
     model: Model
     loaded: pa.Table
     sample_weight: Floats | None
+    weighed: Weighed | None = None
 
     @property
     def fewest(self) -> int:
@@ -142,10 +147,13 @@ class Refits:
         if pilot is None or not self.model.starts_from_pilot or pilot.encoder is not None:
             return seen, outside
         level = np.full(len(seen), self.model.constant_log_odds)
+        # With the features that the pilot's own trees read, made as it makes them.
+        own = Engineering(dict(pilot.kinds), pilot.recipe)
         columns = {name: seen.columns[name] for name in pilot.kinds}
-        rows = replace(seen, columns=columns, kinds=dict(pilot.kinds), baseline=level)
+        raw = replace(seen, columns=columns, kinds=dict(pilot.kinds), baseline=level)
+        rows = replace(own.rows(raw, ""), kinds=features_of(pilot.fitted))
         settings = replace(PILOT_TREES, seed=self.settings.seed, threads=self.settings.threads)
-        stand_in = get_learner(pilot.learner).fit(rows, settings)
+        stand_in = own.model(get_learner(pilot.learner).fit(rows, settings))
 
         def started(part: TrainingRows) -> TrainingRows:
             same = np.full(len(part), self.model.constant_log_odds)

@@ -18,6 +18,7 @@ from rebalance.learners.base import Settings
 from rebalance.steps.classes.run import ClassRunAsked, ClassRunResult, class_run
 from rebalance.steps.context import Context
 from rebalance.steps.evaluate import Evaluation, evaluate
+from rebalance.steps.models_threshold import MODELS_THRESHOLD
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import PROBABILITY, predict
 from rebalance.steps.ready import Asked
@@ -28,6 +29,7 @@ from rebalance.steps.suited import model_of_classes, pilot_for, refuse_unusable
 from rebalance.steps.together import made_together
 from rebalance.steps.train import TrainResult, train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.weighting import PLAIN, Weighting
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
 from rebalance.storage.remote import is_uri
@@ -81,20 +83,25 @@ def run(
     recalibrate: str = AUTO,
     clobber: bool = True,
     class_rates: Mapping[str, float] | None = None,
+    features: str | None = None,
+    weighting: Weighting = PLAIN,
     context: Context,
 ) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
 
-    The pilot is of the same kind as the model where it can be, unless said otherwise. Calibration
-    is measured on the training table, and corrected as `recalibrate` says.
+    The pilot is of the same kind as the model where it can be, unless said otherwise; `features`
+    is the recipe of both. Calibration is measured on the training table, and corrected as
+    `recalibrate` says.
 
     Raises
     ------
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
-    target = _directory(directory, inputs, clobber=clobber)
+    sources = [*inputs, *([features] if features else [])]
+    target = _directory(directory, sources, clobber=clobber)
     pilot_model = pilot_model or pilot_for(model)
-    refuse_unusable(model, settings, recalibrate, sample_weight)
+    learner = refuse_unusable(model, weighting.settings(settings), recalibrate, sample_weight)
+    weighting.refuse_unknown(learner)
     table = open_table(inputs, context.reading)
     try:
         positives, negatives = _look(table, label, positive, context)
@@ -107,11 +114,12 @@ def run(
                 f"--recalibrate {recalibrate} is for two classes, and the label has many",
                 remedy="leave it out, or name one class with --positive",
             ) from exc
+        weighting.refuse_many_classes()
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
             files, label, budget, class_rates, test, time, key, method, pilot_model,
             model_of_classes(model, context),
-            drop, sample_weight, settings,
+            drop, sample_weight, settings, weighting, features,
         )  # fmt: skip
         return class_run(target, asked, context)
     if class_rates is not None:
@@ -138,6 +146,8 @@ def run(
         sample_weight=sample_weight,
         settings=settings,
         recalibrate=recalibrate,
+        features=features,
+        weighting=weighting,
         context=context,
     )
     return made_together(target, FILES, make)
@@ -160,6 +170,8 @@ def _steps(
     sample_weight: str | None,
     settings: Settings,
     recalibrate: str,
+    features: str | None,
+    weighting: Weighting,
     context: Context,
 ) -> RunResult:
     """The steps one after the other, each reading what the one before it wrote."""
@@ -187,6 +199,7 @@ def _steps(
         key=key,
         sample_weight=sample_weight,
         seed=seed,
+        features=features,
         context=context,
     )
     sampled = sample(
@@ -206,6 +219,8 @@ def _steps(
         model=model,
         settings=settings,
         wanted=Wanted.of([paths["train"]], recalibrate),
+        features=features,
+        weighting=weighting,
     )
     trained = train(fit, context)
     predicted = predict([paths["test"]], paths["model"], paths["predictions"], context=context)
@@ -215,6 +230,7 @@ def _steps(
         [PROBABILITY],
         positive=positive,
         sample_weight=sample_weight,
+        thresholds=[] if weighting.costs is None else [MODELS_THRESHOLD],
         plot=paths["curves"],
         context=context,
     )

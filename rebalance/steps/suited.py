@@ -10,7 +10,7 @@ from dataclasses import replace
 from rebalance.core.design import UNIFORM
 from rebalance.errors import UsageError
 from rebalance.learners import get_learner
-from rebalance.learners.base import Settings
+from rebalance.learners.base import Learner, Settings
 from rebalance.learners.catalogue import AUTO as CHOSEN_LATER
 from rebalance.learners.catalogue import DEFAULT_CALIBRATION, Entry, entry_of
 from rebalance.steps.choice import tell_many_classes
@@ -83,15 +83,15 @@ def pilot_for(model: str) -> str:
 
 def refuse_unusable(
     model: str, settings: Settings, recalibrate: str, sample_weight: str | None
-) -> None:
-    """Check, before anything is read, that a run with this model can give what it promises.
+) -> Learner:
+    """The learner, once sure, before anything is read, that it can give what a run promises.
 
     Raises
     ------
     UsageError : an unknown learner or setting, or one left uncalibrated that must not be.
     """
     named = "gbm" if model == CHOSEN_LATER else model
-    get_learner(named, settings)
+    learner = get_learner(named, settings)
     entry = entry_of(named)
     if sample_weight is not None:
         _refuse_weights(entry, "--sample-weight")
@@ -103,6 +103,7 @@ def refuse_unusable(
             "--recalibrate none leaves it as it is",
             remedy="give --recalibrate platt, beta or isotonic",
         )
+    return learner
 
 
 def model_of_classes(model: str, context: Context) -> str:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from rebalance.core.kinds import Kind
 from rebalance.core.labels import ManyClassesError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings
 from rebalance.learners.catalogue import AUTO, entry_of
+from rebalance.learners.engineered import features_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
@@ -22,9 +22,10 @@ from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.context import Context
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.estimates import tell_estimates, with_estimates
-from rebalance.steps.features import choose_features, describe_features, tell_left_out
+from rebalance.steps.features import choose_features, tell_left_out
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import Calibrated, Wanted
+from rebalance.steps.recipes import Engineering, engineering_of_sample
 from rebalance.steps.refits import Refits
 from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.saturation import tell_fit
@@ -37,6 +38,8 @@ from rebalance.steps.train_task import (
     task_of,
     tell_limits,
 )
+from rebalance.steps.weigh import weigh
+from rebalance.steps.weighting import described
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -58,6 +61,8 @@ class TrainResult:
     estimates: Mapping[str, Any] | None = None
     cross_validation: Mapping[str, Any] | None = None
     calibrated: Calibrated | None = None
+    weighting: Mapping[str, Any] | None = None
+    costs: Mapping[str, float] | None = None
     choice: Choice | None = None
 
     @property
@@ -86,9 +91,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     ArtifactError : the sample has lost its design.
     DataError, FitError : see the parts it is made of.
     """
-    auto = asked.model == AUTO
-    if auto:
-        asked = as_gbm(asked)
+    auto, asked = asked.model == AUTO, as_gbm(asked)
     learner = _checked(asked)
     need = _need(asked)
     table = open_within(asked.inputs, context, need)
@@ -100,10 +103,12 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         if asked.natural:
             raise no_population(table)
         asked.wanted.refuse_many_classes()
+        asked.weighting.refuse_many_classes()
         tell_many_classes(context, chosen=auto)
         return class_train(table, classes, asked, context)
     asked, task = suited(asked, task_of(table, asked), context)
     tell_limits(task.drawn, asked.model, asked.wanted, context)
+    asked.weighting.check_against(task.drawn, asked.wanted)
     kinds = choose_features(
         table,
         task.label,
@@ -112,28 +117,33 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         sample_weight=task.sample_weight,
         context=context,
     )
-    kinds = with_pilots_kinds(kinds, task.drawn.pilot if task.drawn else None, table)
+    pilot = task.drawn.pilot if task.drawn else None
+    kinds = with_pilots_kinds(kinds, pilot, table)
+    barred = {"label": task.label, "key": task.key, "weight": task.sample_weight}
+    made = engineering_of_sample(
+        asked.features, table, kinds, pilot, no_features=barred, drop=task.drop, context=context
+    )
     measured_on = None
     if asked.wanted.on:
         held = estimate(table, need, 0, 0)
         measured_on = open_natural(asked.wanted, task.label, task.sample_weight, held, context)
     try:
-        loaded = load(table, task, kinds, context)
+        loaded = load(table, task, made.needed, context)
     except ManyClassesError:
         if not asked.natural:
             raise
         asked.wanted.refuse_many_classes()
+        asked.weighting.refuse_many_classes()
         tell_many_classes(context, chosen=auto)
         return class_train(table, None, asked, context)
     refuse_balancing(asked.balancing, loaded.label.column)
+    made = made.learned_from(loaded.table, loaded.stands_for, table.place, context)
     choice = None
     if auto:
-        choice = choose(
-            asked, task, loaded.y_true, partial(_contest, table, loaded, kinds), context
-        )
+        choice = choose(asked, task, loaded.y_true, partial(_contest, table, loaded, made), context)
         asked, task = suited(choice.applied(asked), task, context)
-        learner = get_learner(asked.model, asked.settings)
-    again = _fit(learner, table, loaded, task=task, kinds=kinds, asked=asked, context=context)
+        learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
+    again = _fit(learner, table, loaded, task=task, made=made, asked=asked, context=context)
     calibrated = _calibrated(again, measured_on, asked.wanted, context)
     trained = again.model
     if calibrated is not None:
@@ -146,9 +156,10 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
             "model": AUTO if auto else asked.model,
             "natural": asked.natural,
             **_given(asked.settings),
+            **described(asked.weighting),
         },
         "seed": asked.settings.seed,
-        "features": describe_features(table, kinds),
+        **made.manifest(table),
         "drop": list(task.drop),
         "key": task.key,
         "counts": {"positives": positives, "negatives": negatives},
@@ -165,9 +176,11 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         rows=positives + negatives,
         positives=positives,
         negatives=negatives,
-        features=len(trained.fitted.kinds),
+        features=len(features_of(trained.fitted)),
         summary=trained.summary,
         calibrated=calibrated,
+        weighting=again.weighed.document(asked.weighting) if again.weighed else None,
+        costs=trained.costs.to_document() if trained.costs else None,
         choice=choice,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )
@@ -177,11 +190,13 @@ def _checked(asked: TrainAsked) -> Learner:
     """The learner, once what was asked for is checked as far as that goes without reading."""
     check_artifact(asked.output)
     sidecars = [design_sidecar(source) for source in asked.inputs if source != "-"]
-    designs = [asked.design] if asked.design else []
+    designs = [name for name in (asked.design, asked.features) if name]
     sources = [*asked.inputs, *sidecars, *designs, *asked.wanted.on]
     check_outputs([asked.output], sources, clobber=asked.clobber)
-    learner = get_learner(asked.model, asked.settings)
+    learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
     refuse_unsuited(asked)
+    asked.weighting.refuse_unknown(learner)
+    asked.weighting.refuse_calibration(asked.wanted.is_any)
     asked.wanted.refuse_contradictions(asked.inputs)
     return learner
 
@@ -202,24 +217,32 @@ def _fit(
     loaded: Loaded,
     *,
     task: TrainTask,
-    kinds: Mapping[str, Kind],
+    made: Engineering,
     asked: TrainAsked,
     context: Context,
 ) -> Refits:
     """The model of the rows, with all that it takes to fit it again."""
-    settings = asked.settings
+    settings = asked.weighting.settings(asked.settings)
     start = start_of(loaded, task, learner.starts_from_baseline, context)
-    rows = training_rows(loaded, task, kinds, start, settings.seed)
+    rows = made.rows(training_rows(loaded, task, made.needed, start, settings.seed), table.place)
     if task.drawn is not None and has_kin(table, task.drawn.design):
         rows = replace(rows, draws=kin_draws(table, settings.seed))
     with located(table.place):
+        rows, weighed = weigh(
+            rows,
+            loaded.label,
+            asked.weighting,
+            settings=settings,
+            model=asked.model,
+            context=context,
+        )
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
     tell_fit(fitted, context)
     trained = Model(
         label=loaded.label,
         learner=asked.model,
-        fitted=fitted,
+        fitted=made.model(fitted),
         correction=task.correction,
         scale=scale_for(task, asked.model),
         starts_from_pilot=start.from_pilot,
@@ -228,18 +251,21 @@ def _fit(
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
         needs_calibration=entry_of(asked.model).needs_calibration,
+        reweighted=weighed.reweighted,
+        output_scale=asked.weighting.scale,
+        costs=asked.weighting.costs,
     )
-    return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
+    return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight, weighed)
 
 
 def _contest(
-    table: Table, loaded: Loaded, kinds: Mapping[str, Kind], asked: TrainAsked, task: TrainTask
+    table: Table, loaded: Loaded, made: Engineering, asked: TrainAsked, task: TrainTask
 ) -> Refits:
     """A learner that may be chosen, fitted to the same rows; what it has to say comes later."""
     quiet = Context()
     asked, task = suited(asked, task, quiet)
     learner = get_learner(asked.model, asked.settings)
-    return _fit(learner, table, loaded, task=task, kinds=kinds, asked=asked, context=quiet)
+    return _fit(learner, table, loaded, task=task, made=made, asked=asked, context=quiet)
 
 
 def _given(settings: Settings) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rebalance.steps.classes.balancing import Balancing
 from rebalance.steps.context import Context
 from rebalance.steps.designed import dropped
 from rebalance.steps.recalibrate import NOTHING_WANTED, Wanted
+from rebalance.steps.weighting import PLAIN, Weighting
 from rebalance.storage.tables import Table
 
 SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
@@ -25,7 +26,9 @@ class TrainAsked:
     """What the user wants of a model; None stands for what follows from the rest.
 
     natural : the table is the population itself, and no sample.
+    features : a file with a recipe of features, "none" for none; None for what the pilot makes.
     wanted : on what to measure calibration, and whether to correct it; see `steps.calibrate`.
+    weighting : class weights, the loss and costs; see `steps.weighting`.
     """
 
     inputs: Sequence[str]
@@ -42,7 +45,9 @@ class TrainAsked:
     sample_weight: str | None = None
     balancing: Balancing | None = None
     wanted: Wanted = NOTHING_WANTED
+    weighting: Weighting = PLAIN
     clobber: bool = True
+    features: str | None = None
 
 
 @dataclass(frozen=True)

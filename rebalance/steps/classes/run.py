@@ -26,6 +26,7 @@ from rebalance.steps.split import split
 from rebalance.steps.together import made_together
 from rebalance.steps.train import train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.weighting import PLAIN, Weighting
 
 REPORT_FORMAT = 1
 FILES = {
@@ -56,6 +57,8 @@ class ClassRunAsked:
     drop: Sequence[str]
     sample_weight: str | None
     settings: Settings
+    weighting: Weighting = PLAIN
+    features: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
         key=asked.key,
         sample_weight=asked.sample_weight,
         seed=seed,
+        features=asked.features,
         context=context,
     )
     wanted = Asked(
@@ -122,7 +126,14 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
         class_rates=asked.class_rates,
     )
     sampled = steps["sample"] = sample(wanted, context)
-    fit = TrainAsked([paths["sample"]], paths["model"], asked.model, asked.settings)
+    fit = TrainAsked(
+        [paths["sample"]],
+        paths["model"],
+        asked.model,
+        asked.settings,
+        weighting=asked.weighting,
+        features=asked.features,
+    )
     trained = steps["train"] = train(fit, context)
     steps["predict"] = predict(
         [paths["test"]], paths["model"], paths["predictions"], context=context

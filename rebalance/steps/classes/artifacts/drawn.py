@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.class_design import ClassDesign
-from rebalance.core.classes import log_rest
+from rebalance.core.classes import log_rest, repeated
 from rebalance.core.kinds import Kind
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
 from rebalance.steps.artifacts.stored import Columns
 from rebalance.steps.classes.artifacts.pilot import ClassPilot, load_class_pilot
-from rebalance.storage.artifacts import FORMAT, named_bytes
+from rebalance.storage.artifacts import CLASSES_FORMAT, named_bytes
 from rebalance.storage.remote import exists
 
 Floats = NDArray[np.float64]
@@ -48,7 +48,7 @@ class ClassDrawn:
 
     def to_json(self) -> str:
         """The design as JSON, the pilot inside it as base64."""
-        return seal(self.design.to_document(), self.pilot, FORMAT)
+        return seal(self.design.to_document(), self.pilot, CLASSES_FORMAT)
 
     @classmethod
     def from_json(cls, text: str | bytes, title: str) -> ClassDrawn:
@@ -64,7 +64,7 @@ class ClassDrawn:
 def log_scores(pilot: ClassPilot | None, columns: Columns, rows: int, classes: int) -> Floats:
     """log t_k = log(1 - p~_k) of every row, shape (rows, K); 0 without a pilot."""
     if pilot is None:
-        return np.zeros((rows, classes), order="F")
+        return repeated(np.zeros(classes), rows)
     return log_rest(pilot.log_prob(columns))
 
 
