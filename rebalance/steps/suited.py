@@ -66,6 +66,12 @@ def suited(asked: TrainAsked, task: TrainTask, context: Context) -> tuple[TrainA
             "(--recalibrate beta or isotonic for another)"
         )
         return replace(asked, wanted=replace(wanted, method=DEFAULT_CALIBRATION)), task
+    if asked.weighting.costs is not None and wanted.method is None:
+        raise UsageError(
+            "--cost needs the population's probabilities, and those of --model "
+            f"{asked.model} are the population's only once they are calibrated",
+            remedy=_GIVE,
+        )
     known = task.drawn is None or task.drawn.design.correctable
     if wanted.method is None and known:
         context.note(

@@ -218,6 +218,7 @@ def test_rows_on_which_all_trees_agree_are_counted_and_finite(
         (["--model", "balanced-forest", "--sample-weight", "x1"], "takes no weights"),
         (["--model", "isolation-forest"], "gives scores, which are no probabilities"),
         (["--model", "isolation-forest", "--correction", "posthoc"], "cannot be corrected by"),
+        (["--model", "forest", "--cost", "fp=1,fn=9"], "give --calibrate-on TABLE"),
         (["--model", "pyod:ecod"], "the rows beside it"),
         (["--model", "pyod:knnn"], "the nearest is 'knn'"),
     ],
