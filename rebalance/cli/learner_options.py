@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from rebalance.cli.models import ModelName
 from rebalance.cli.options import Number
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -15,19 +16,30 @@ F = TypeVar("F", bound=Callable[..., Any])
 # In the order of the help, from the last.
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--leaves", type=click.IntRange(2, 131_072), metavar="N", help="gbm: leaves of a tree."
+        "--set",
+        "given",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A parameter of the learner, as n_estimators=300; repeatable.  [default: see "
+        "train --models]",
+    ),
+    click.option(
+        "--leaves",
+        type=click.IntRange(2, 131_072),
+        metavar="N",
+        help="gbm, hist-gbm, xgboost: leaves of a tree.",
     ),
     click.option(
         "--learning-rate",
         type=Number(0, 1, min_open=True),
         metavar="X",
-        help="gbm: step of a round.",
+        help="gbm, hist-gbm, xgboost: step of a round.",
     ),
     click.option(
         "--rounds",
         type=click.IntRange(1, 100_000),
         metavar="N",
-        help="gbm: number of rounds.  [default: found on held-out rows]",
+        help="gbm, hist-gbm, xgboost: number of rounds.  [default: found on held-out rows]",
     ),
     click.option(
         "--cross-validate",
@@ -51,13 +63,15 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--model",
-        type=click.Choice(["gbm", "logistic"]),
+        type=ModelName(),
         default="gbm",
         show_default=True,
-        help="What to train.",
+        metavar="NAME",
+        help="What to train: gbm, logistic, forest, hist-gbm, balanced-forest, xgboost, ..., all "
+        "listed by train --models; auto chooses by the ratio and the rows.",
     ),
 )
-_SETTINGS = ("l1", "l2", "cross_validate", "rounds", "learning_rate", "leaves")
+_SETTINGS = ("l1", "l2", "cross_validate", "rounds", "learning_rate", "leaves", "given")
 
 
 def learner(command: F) -> F:

@@ -147,15 +147,17 @@ def console(command: F) -> F:
     return cast(F, with_console)
 
 
-def recalibrate(default: str) -> Callable[[F], F]:
-    """The option --recalibrate."""
+def recalibrate(default: str | None) -> Callable[[F], F]:
+    """The option --recalibrate; where nothing is said, and None the default, the learner says."""
+    otherwise = "" if default else "  [default: none; platt for a learner that needs it]"
     return click.option(
         "--recalibrate",
         type=click.Choice(["none", "intercept", "platt", "beta", "isotonic", "auto"]),
         default=default,
-        show_default=True,
+        show_default=default is not None,
         help="Correct calibration by a function of the probability, kept in the model: auto is "
-        "platt where 1 is outside of an interval of predicted/observed or slope, else none.",
+        "platt where 1 is outside of an interval of predicted/observed or slope, else none."
+        + otherwise,
     )
 
 

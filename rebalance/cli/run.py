@@ -42,7 +42,7 @@ from rebalance.cli.output import Console, facts
 @click.option(
     "--pilot-model",
     type=click.Choice(["logistic", "gbm"]),
-    help="What the pilot is.  [default: what --model is]",
+    help="What the pilot is.  [default: what --model is, gbm where that cannot be a pilot]",
 )
 @learner
 @losses
@@ -131,7 +131,11 @@ def run(
     shown = {
         "trained on": f"{kept:,} of {result.sample.rows:,} rows ({kept / result.sample.rows:.2%}), "
         f"all {result.train.positives:,} positives",
-        **(result.train.calibrated.facts() if result.train.calibrated else {}),
+        **(
+            result.train.calibrated.facts(afterwards=result.train.needs_calibration)
+            if result.train.calibrated
+            else {}
+        ),
         **facts_of(result.train.document()["weighting"], result.train.document()["costs"]),
         "artifacts": ", ".join(sorted(result.files)),
     }

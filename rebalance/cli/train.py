@@ -9,20 +9,27 @@ import click
 from rebalance.cli import class_options, options
 from rebalance.cli.learner_options import learner
 from rebalance.cli.loss_options import facts_of, losses, scale
+from rebalance.cli.models import WithModels
 from rebalance.cli.output import Console, facts
 
 
-@click.command()
+@click.command(cls=WithModels)
 @options.inputs
 @options.output("The model to write, for example model.rbl.")
 @learner
 @losses
 @scale
 @click.option(
+    "--models",
+    is_flag=True,
+    expose_value=False,
+    help="List all learners, and how the probabilities of each are made true; end.",
+)
+@click.option(
     "--correction",
     type=click.Choice(["offset", "weight", "posthoc"]),
     help="How sampling is undone: an offset in the fit, weights 1/pi, or after a plain fit.  "
-    "[default: offset]",
+    "[default: what the learner can, offset first]",
 )
 @click.option(
     "--robust",
@@ -40,7 +47,7 @@ from rebalance.cli.output import Console, facts
     metavar="TABLE",
     help="Measure calibration on rows of the natural distribution; repeatable.",
 )
-@options.recalibrate("none")
+@options.recalibrate(None)
 @click.option(
     "--check-calibration",
     is_flag=True,
@@ -67,7 +74,7 @@ def train(
     positive: str | None,
     design: str | None,
     calibrate_on: tuple[str, ...],
-    recalibrate: str,
+    recalibrate: str | None,
     check_calibration: bool,
     features: str | None,
     drop: tuple[str, ...],
@@ -84,6 +91,10 @@ def train(
     INPUT is a sample, which knows its label and how it was drawn; it is read into memory. A gbm
     finds its number of rounds on a held-out fifth of the rows, then is fitted to all of them. A
     logistic model's coefficients are shown in the features' own units, with 95% intervals.
+
+    Votes of forests and balanced ensembles, and scores of one-class learners, are no probabilities:
+    --calibrate-on, rows of the natural distribution, makes them so, by platt unless --recalibrate
+    says otherwise. --models tells of each learner how its probabilities are made true.
 
     With --calibrate-on, a table of any size is streamed through the model: predicted/observed and
     slope, which are 1 where probabilities are true, come with 95% intervals, are kept in the
@@ -141,8 +152,8 @@ def train(
     }
     shown |= facts_of(result.document()["weighting"], result.document()["costs"])
     if result.calibrated is not None:
-        shown |= result.calibrated.facts()
-    parts = [facts(f"{model} model: {output}", shown)]
+        shown |= result.calibrated.facts(afterwards=result.needs_calibration)
+    parts = [facts(f"{result.model} model: {output}", shown)]
     if result.estimates is not None and not console.quiet:
         from rebalance.cli.coefficients import coefficient_table
 

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from rebalance.errors import UsageError, nearest
+from rebalance.core.parameters import read_parameters
+from rebalance.errors import UsageError
 from rebalance.learners.base import Learner, Settings
-
-# Imported when asked for: to score rows by one learner the others are not needed.
-LEARNERS = {"logistic": "Logistic", "gbm": "GradientBoosting"}
+from rebalance.learners.catalogue import entry_of, option_of
 
 
 def get_learner(name: str, settings: Settings | None = None) -> Learner:
     """The learner of this name, once sure that it knows every setting that was given.
 
+    Its module is imported when asked for: to score rows by one learner the others are not needed.
+
     Raises
     ------
     UsageError : no such learner, or a setting that is not its.
     """
-    if name not in LEARNERS:
-        raise UsageError(f"there is no learner '{name}'", remedy=nearest(name, LEARNERS))
-    learner: Learner = getattr(import_module(f"rebalance.learners.{name}"), LEARNERS[name])()
+    entry = entry_of(name)
+    kind = getattr(import_module(f"rebalance.learners.{entry.path[0]}"), entry.path[1])
+    learner: Learner = kind() if name in _WITHOUT_ENTRY else kind(entry)
     for setting in ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves"):
         if getattr(settings, setting, None) is not None and setting not in learner.accepts:
-            option = "--" + setting.replace("_", "-")
             raise UsageError(
-                f"{option} is no option of the learner '{name}'",
+                f"{option_of(setting)} is no option of the learner '{name}'",
                 remedy="leave it out, or choose another --model",
             )
     if settings is not None and settings.gamma is not None and "gamma" not in learner.accepts:
@@ -34,7 +34,11 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
             remedy="leave --loss out, or choose --model gbm or logistic",
         )
     if settings is not None:
+        read_parameters(name, entry.parameters, settings.given)
         from rebalance.learners.penalties import check_penalty
 
         check_penalty(settings)
     return learner
+
+
+_WITHOUT_ENTRY = ("logistic", "gbm")

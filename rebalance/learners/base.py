@@ -74,6 +74,7 @@ class Settings:
     `estimates` asks for standard errors of coefficients, `robust` for those of the sandwich even
     where the model's own would do, and rows that are not `independent`, as copies, have none;
     `cross_validate` names the kind of penalty to choose; `gamma` makes the loss the focal one.
+    `given` are NAME=VALUE, what else a learner may be told, see `learners.catalogue`.
     """
 
     l2: float | None = None
@@ -88,6 +89,7 @@ class Settings:
     estimates: bool = False
     independent: bool = True
     gamma: float | None = None
+    given: tuple[str, ...] = ()
 
 
 class Reads(Protocol):

@@ -63,7 +63,7 @@ class GradientBoosting:
         boosting = Boosting.of(rows, rows.y_true, OBJECTIVE, settings)
         rounds, found_by = settings.rounds, "given"
         if rounds is None:
-            rounds, found_by = boosting.find_rounds(_held_out(rows)), "held-out rows"
+            rounds, found_by = boosting.find_rounds(held_out(rows)), "held-out rows"
         return TreeModel(
             boosting.encoder, boosting.text(rounds), rounds, found_by, settings.threads
         )
@@ -74,7 +74,7 @@ class GradientBoosting:
         boosting = focal_boosting(rows, undo, settings)
         rounds, found_by = settings.rounds, "given"
         if rounds is None:
-            rounds, found_by = boosting.find_rounds(_held_out(rows)), "held-out rows"
+            rounds, found_by = boosting.find_rounds(held_out(rows)), "held-out rows"
         text = boosting.text(rounds)
         trees = TreeModel(boosting.encoder, text, rounds, found_by, settings.threads)
         return FocalModel(trees, undo)
@@ -91,7 +91,7 @@ class GradientBoosting:
         return with_focal(trees, members)
 
 
-def _held_out(rows: TrainingRows) -> NDArray[np.bool_]:
+def held_out(rows: TrainingRows) -> NDArray[np.bool_]:
     """The rows that tell how many rounds are best, shape (n,)."""
     fewest = int(min(rows.y_true.sum(), (~rows.y_true).sum()))
     if fewest < 2 * HELD_OUT_FOLDS:

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rebalance.errors import UsageError, nearest
-from rebalance.samplers.parameters import Parameter, Value
+from rebalance.core.parameters import Parameter, Value, read_parameters
 from rebalance.samplers.parents import watched, watched_neighbours, watched_nominal
 
 Role = Literal["over", "under", "clean", "combine"]
@@ -64,26 +63,7 @@ class Method:
         ------
         UsageError : not of that form, an unknown name, twice the same, or an impossible value.
         """
-        found: dict[str, Value] = {}
-        for text in given:
-            name, sign, value = (part.strip() for part in text.partition("="))
-            if not sign:
-                raise UsageError(f"'{text}' sets nothing", where="--set", remedy="write NAME=VALUE")
-            if name not in self.parameters:
-                raise UsageError(
-                    f"{self.name} has no parameter '{name}'",
-                    where="--set",
-                    remedy=nearest(name, self.parameters)
-                    if self.parameters
-                    else "it has none: leave --set out",
-                )
-            if name in found:
-                raise UsageError(f"'{name}' is set twice", where="--set", remedy="set it once")
-            found[name] = self.parameters[name].parse(name, value)
-        defaults = {
-            name: each.default for name, each in self.parameters.items() if each.default is not None
-        }
-        return defaults | found
+        return read_parameters(self.name, self.parameters, given)
 
     def build(self, settings: Mapping[str, Value], strategy: Any, seed: int, **fixed: Any) -> Any:
         """The sampler; `strategy` is the number of rows wanted, by class (of `clean`, the classes).

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.matrix import Matrix
+from rebalance.core.parameters import Value
 from rebalance.errors import DataError, FitError, RebalanceError, UsageError
 from rebalance.samplers.imbalanced import MAX_SEED, NEGATIVE, POSITIVE, Method
-from rebalance.samplers.parameters import Value
 from rebalance.samplers.parents import parents_of_adasyn, parents_of_pairs
 
 Floats = NDArray[np.float64]

@@ -26,6 +26,7 @@ from rebalance.steps.features import check_total, tell_surprises, weights
 from rebalance.steps.memory import Need, open_within
 from rebalance.steps.recalibrate import Calibrated, Wanted, figures, recalibrate
 from rebalance.steps.refits import FOLDS, Refits
+from rebalance.steps.saturation import tell_saturated
 from rebalance.storage.parallel import in_order
 from rebalance.storage.tables import Batch, Table, located
 
@@ -84,13 +85,15 @@ def calibrate(refits: Refits, table: Table, wanted: Wanted, context: Context) ->
     unseen = _unseen(numbers, refits, context) if is_source and numbers is not None else None
     column, weighted = model.label.column, model.sample_weight
     named = [column, *([weighted] if weighted else []), *model.kinds]
-    sums, surprises = OutcomeSums(), Counter[str]()
+    sums, surprises, saturated = OutcomeSums(), Counter[str](), 0
     scored = in_order(partial(_scored, model, unseen), table.batches(named), context.threads)
     for found in context.track(scored, "calibrating", table.rows_if_known):
         surprises.update(found.surprises)
+        saturated += found.saturated
         with found.batch.located():
             sums.add(found.y_true, found.log_odds, found.weight)
     tell_surprises(surprises, "the model", context)
+    tell_saturated(saturated, model, context)
     outcomes = sums.outcomes()
     _refuse_one_class(outcomes, model, table)
     if not is_source and refits.as_many(outcomes.rows, outcomes.positives):
@@ -128,6 +131,7 @@ class _Scored:
     log_odds: Floats
     weight: Floats | None
     surprises: dict[str, int]
+    saturated: int
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -141,12 +145,14 @@ def _scored(model: Model, unseen: _Unseen | None, batch: Batch) -> _Scored:
         if model.sample_weight is not None:
             column = batch.column(model.sample_weight)
             weight = weights(column, model.sample_weight, batch.start)
-        found = model.own_log_odds(batch)
+        fitted = model.fitted_log_odds(batch)
+        found = model.corrected(fitted, batch).copy()
         if unseen is not None:
             numbers, others = unseen
             here = slice(*np.searchsorted(numbers, [batch.start, batch.start + len(batch)]))
             found[numbers[here] - batch.start] = others[here]
-        return _Scored(batch, y_true, found, weight, model.surprises(batch))
+        saturated = model.saturated(fitted)
+        return _Scored(batch, y_true, found, weight, model.surprises(batch), saturated)
 
 
 def _refuse_one_class(outcomes: Outcomes, model: Model, table: Table) -> None:

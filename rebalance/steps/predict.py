@@ -20,6 +20,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
 from rebalance.steps.predictions import Predicted, write_predictions
 from rebalance.steps.probabilities import kept_beside
+from rebalance.steps.saturation import tell_saturated
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.tables import Batch
 from rebalance.storage.writers import output_format
@@ -71,9 +72,10 @@ def predict(
     if classes is not None:
         return class_predict(inputs, classes, output, keep=keep, sampled=sampled, context=context)
     read = read_model(model)
-    if sampled and not read.has_own_scale:
+    if sampled and (not read.has_own_scale or read.scale == "score"):
+        what = "gives scores" if read.scale == "score" else "was trained on the population"
         raise UsageError(
-            "the model was trained on the population: there is no sampled scale",
+            f"the model {what}: there is no sampled scale",
             where=f"file '{model}'",
             remedy="leave --sampled out",
         )
@@ -82,18 +84,17 @@ def predict(
             f"the model was trained with --scale sample: '{SAMPLED}' is as fitted, and not the "
             "population's probability"
         )
-    elif not read.gives_population and read.drawn is not None:
-        context.note(
-            f"the model was trained on a sample made by {read.drawn.design.method}, which nothing "
-            f"undoes: '{SAMPLED}' is on the sample's scale"
-        )
-    table = open_within(inputs, context, Need(HEAVY if read.learner == "gbm" else LIGHT, outputs=1))
+    elif not read.gives_population:
+        context.note(_own_scale(read))
+    table = open_within(
+        inputs, context, Need(LIGHT if read.learner == "logistic" else HEAVY, outputs=1)
+    )
     new = [PROBABILITY, SAMPLED, *([] if read.threshold is None else [DECISION])]
     kept = kept_beside(table, keep, new, "--keep")
     kinds = read.kinds
     if sampled and read.drawn is not None:
         kinds |= read.drawn.kinds
-    rows, mean = write_predictions(
+    rows, mean, saturated = write_predictions(
         table,
         output,
         partial(_predicted, read, sampled),
@@ -102,8 +103,22 @@ def predict(
         metadata=prediction_metadata(read),
         context=context,
     )
+    tell_saturated(saturated, read, context)
     decided = None if read.threshold is None else round(float(mean[1]) * rows)
     return PredictResult(output, rows, float(mean[0]), read.threshold, decided)
+
+
+def _own_scale(model: Model) -> str:
+    """Which scale the probabilities are on, where it is not the population's."""
+    if model.drawn is not None and not model.drawn.design.correctable:
+        return (
+            f"the model was trained on a sample made by {model.drawn.design.method}, which nothing "
+            f"undoes: '{SAMPLED}' is on the sample's scale"
+        )
+    return (
+        f"the model, --model {model.learner}, was not calibrated: '{SAMPLED}' is on the scale of "
+        "what it was trained on"
+    )
 
 
 def prediction_metadata(model: Model) -> dict[str, str]:
@@ -125,11 +140,15 @@ def prediction_metadata(model: Model) -> dict[str, str]:
 def _predicted(model: Model, sampled: bool, batch: Batch) -> Predicted:
     """The probabilities of one batch; several threads work on several batches."""
     with batch.located():
-        own = model.own_log_odds(batch)
+        fitted = model.fitted_log_odds(batch)
         surprises = model.surprises(batch)
-        left = model.output_scale == "sample"
-        prob = probability(model.as_fitted(own, batch) if left else model.recalibrated(own))
-        extra = {PROBABILITY if model.gives_population else SAMPLED: to_arrow(prob)}
+        own = model.corrected(fitted, batch)
+        if model.gives_population:
+            prob = probability(model.recalibrated(own))
+            extra = {PROBABILITY: to_arrow(prob)}
+        else:
+            prob = probability(model.as_fitted(own, batch))
+            extra = {SAMPLED: to_arrow(prob)}
         if sampled and model.gives_population:
             # The model's own scale: no recalibration, which is fitted to the population.
             extra[SAMPLED] = to_arrow(probability(model.as_fitted(own, batch)))
@@ -138,4 +157,5 @@ def _predicted(model: Model, sampled: bool, batch: Batch) -> Predicted:
             decided = prob >= model.threshold
             extra[DECISION] = to_arrow(decided)
             positive = int(decided.sum())
-    return Predicted(batch, extra, surprises, np.array([prob.sum(), positive]))
+    totals = np.array([prob.sum(), positive])
+    return Predicted(batch, extra, surprises, totals, model.saturated(fitted))

@@ -26,12 +26,14 @@ class Predicted:
 
     totals : the sum of their probabilities and how many are decided positive, shape (2,), or the
         sums of each class's probabilities, shape (K,).
+    saturated : how many the model gave a probability of 0 or 1.
     """
 
     batch: Batch
     extra: dict[str, pa.Array]
     surprises: dict[str, int]
     totals: Floats
+    saturated: int = 0
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -46,8 +48,8 @@ def write_predictions(
     kinds: Mapping[str, Kind],
     metadata: Mapping[str, str],
     context: Context,
-) -> tuple[int, Floats]:
-    """How many rows there are, and the mean of their `totals`, shape (2,) or (K,).
+) -> tuple[int, Floats, int]:
+    """How many rows there are, the mean of their `totals`, and how many are saturated.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def write_predictions(
     """
     table.require_features(kinds, "the model")
     surprises: Counter[str] = Counter()
-    rows, totals = 0, np.zeros(())
+    rows, saturated, totals = 0, 0, np.zeros(())
     with table_writer(output, table) as writer:
         writer.describe(metadata)
         found = in_order(predict, table.batches([*kept, *kinds]), context.threads)
@@ -63,6 +65,7 @@ def write_predictions(
             surprises.update(each.surprises)
             writer.write(each.batch.select(kept), each.extra)
             rows += len(each)
+            saturated += each.saturated
             totals = totals + each.totals
     tell_surprises(surprises, "the model", context)
-    return rows, totals / rows
+    return rows, totals / rows, saturated

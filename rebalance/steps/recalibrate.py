@@ -23,16 +23,19 @@ class Wanted:
     on : the table of the natural distribution; empty for none.
     method : one of `core.recalibration.METHODS`, "auto", or None for no recalibration.
     check : to estimate calibration out of fold, where there is no table.
+    declined : "none" was asked for, not left at that.
     """
 
     on: tuple[str, ...] = ()
     method: str | None = None
     check: bool = False
+    declined: bool = False
 
     @classmethod
-    def of(cls, on: Sequence[str], method: str, *, check: bool = False) -> Wanted:
-        """The same with "none" for no recalibration."""
-        return cls(tuple(on), None if method == NO_METHOD else method, check)
+    def of(cls, on: Sequence[str], method: str | None, *, check: bool = False) -> Wanted:
+        """The same with "none" for no recalibration, and None where nothing was said of it."""
+        declined = method == NO_METHOD
+        return cls(tuple(on), None if declined else method, check, declined)
 
     @property
     def is_any(self) -> bool:
@@ -113,10 +116,13 @@ class Calibrated:
     recalibration: Recalibration | None
     after: Calibration | None
 
-    def facts(self) -> dict[str, str]:
-        """What is shown of it, by name."""
+    def facts(self, *, afterwards: bool = False) -> dict[str, str]:
+        """What is shown of it, by name: the calibration before, or after the recalibration."""
         of = "out of fold" if self.on is None else f"on {self.rows:,} rows"
-        shown = {f"{name} {of}": str(found) for name, found in self.calibration.named.items()}
+        figures = self.calibration
+        if afterwards and self.after is not None:
+            figures, of = self.after, f"{of}, recalibrated"
+        shown = {f"{name} {of}": str(found) for name, found in figures.named.items()}
         if self.recalibration is not None:
             shown["recalibrated by"] = str(self.recalibration)
         return shown

@@ -131,7 +131,7 @@ class Refits:
             seen, outside = self._with_own_pilot(rows.take(~inside), rows.take(inside))
             fitted = self.learner.fit(seen, settings)
             log_odds[inside] = fitted.log_odds(outside.columns, outside.baseline)
-        if self.model.scale == "sample" and self.model.drawn is not None and self.model.correctable:
+        if self.model.takes_offset_off:
             return to_population(log_odds, self.loaded.column("rb_offset").to_numpy())
         return log_odds
 

@@ -14,7 +14,6 @@ from rebalance.core.design import Budget
 from rebalance.core.documents import plain, renamed
 from rebalance.core.labels import LabelCounter, ManyClassesError, choose_label
 from rebalance.errors import UsageError
-from rebalance.learners import get_learner
 from rebalance.learners.base import Settings
 from rebalance.steps.classes.run import ClassRunAsked, ClassRunResult, class_run
 from rebalance.steps.context import Context
@@ -26,6 +25,7 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.recalibrate import AUTO, Wanted
 from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
+from rebalance.steps.suited import model_of_classes, pilot_for, refuse_unusable
 from rebalance.steps.together import made_together
 from rebalance.steps.train import TrainResult, train
 from rebalance.steps.train_task import TrainAsked
@@ -89,9 +89,9 @@ def run(
 ) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
 
-    The pilot is of the same kind as the model, unless said otherwise; `features` is the recipe of
-    both. Calibration is measured on
-    the training table, and corrected as `recalibrate` says.
+    The pilot is of the same kind as the model where it can be, unless said otherwise; `features`
+    is the recipe of both. Calibration is measured on the training table, and corrected as
+    `recalibrate` says.
 
     Raises
     ------
@@ -99,7 +99,9 @@ def run(
     """
     sources = [*inputs, *([features] if features else [])]
     target = _directory(directory, sources, clobber=clobber)
-    weighting.refuse_unknown(get_learner(model, weighting.settings(settings)))
+    pilot_model = pilot_model or pilot_for(model)
+    learner = refuse_unusable(model, weighting.settings(settings), recalibrate, sample_weight)
+    weighting.refuse_unknown(learner)
     table = open_table(inputs, context.reading)
     try:
         positives, negatives = _look(table, label, positive, context)
@@ -115,7 +117,8 @@ def run(
         weighting.refuse_many_classes()
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
-            files, label, budget, class_rates, test, time, key, method, pilot_model or model, model,
+            files, label, budget, class_rates, test, time, key, method, pilot_model,
+            model_of_classes(model, context),
             drop, sample_weight, settings, weighting, features,
         )  # fmt: skip
         return class_run(target, asked, context)
@@ -136,7 +139,7 @@ def run(
         time=time,
         key=key,
         method=method,
-        pilot_model=pilot_model or model,
+        pilot_model=pilot_model,
         model=model,
         positive=positive,
         drop=drop,

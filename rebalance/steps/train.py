@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from rebalance.core.labels import ManyClassesError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings
+from rebalance.learners.catalogue import AUTO, entry_of
 from rebalance.learners.engineered import features_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
+from rebalance.steps.choice import Choice, as_gbm, choose, tell_many_classes
 from rebalance.steps.classes.artifacts.drawn import read_if_class_design
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
@@ -25,12 +28,13 @@ from rebalance.steps.recalibrate import Calibrated, Wanted
 from rebalance.steps.recipes import Engineering, engineering_of_sample
 from rebalance.steps.refits import Refits
 from rebalance.steps.resampling.kin import has_kin, kin_draws
+from rebalance.steps.saturation import tell_fit
+from rebalance.steps.suited import refuse_unsuited, scale_for, suited
 from rebalance.steps.train_rows import Loaded, load, start_of, training_rows
 from rebalance.steps.train_task import (
     TrainAsked,
     TrainTask,
     no_population,
-    scale_of,
     task_of,
     tell_limits,
 )
@@ -59,11 +63,19 @@ class TrainResult:
     calibrated: Calibrated | None = None
     weighting: Mapping[str, Any] | None = None
     costs: Mapping[str, float] | None = None
+    choice: Choice | None = None
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether the learner gives the population's probabilities only once it is calibrated."""
+        return entry_of(self.model).needs_calibration
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
-        found = asdict(replace(self, calibrated=None))
-        del found["calibrated"]
+        found = asdict(replace(self, calibrated=None, choice=None))
+        del found["calibrated"], found["choice"]
+        if self.choice is not None:
+            found["chosen"] = self.choice.document()
         if self.calibrated is None:
             return found | {"calibration": None}
         on = {"on": list(self.calibrated.on) if self.calibrated.on else None}
@@ -79,6 +91,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     ArtifactError : the sample has lost its design.
     DataError, FitError : see the parts it is made of.
     """
+    auto, asked = asked.model == AUTO, as_gbm(asked)
     learner = _checked(asked)
     need = _need(asked)
     table = open_within(asked.inputs, context, need)
@@ -91,8 +104,9 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
             raise no_population(table)
         asked.wanted.refuse_many_classes()
         asked.weighting.refuse_many_classes()
+        tell_many_classes(context, chosen=auto)
         return class_train(table, classes, asked, context)
-    task = task_of(table, asked)
+    asked, task = suited(asked, task_of(table, asked), context)
     tell_limits(task.drawn, asked.model, asked.wanted, context)
     asked.weighting.check_against(task.drawn, asked.wanted)
     kinds = choose_features(
@@ -120,9 +134,15 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
             raise
         asked.wanted.refuse_many_classes()
         asked.weighting.refuse_many_classes()
+        tell_many_classes(context, chosen=auto)
         return class_train(table, None, asked, context)
     refuse_balancing(asked.balancing, loaded.label.column)
     made = made.learned_from(loaded.table, loaded.stands_for, table.place, context)
+    choice = None
+    if auto:
+        choice = choose(asked, task, loaded.y_true, partial(_contest, table, loaded, made), context)
+        asked, task = suited(choice.applied(asked), task, context)
+        learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
     again = _fit(learner, table, loaded, task=task, made=made, asked=asked, context=context)
     calibrated = _calibrated(again, measured_on, asked.wanted, context)
     trained = again.model
@@ -133,7 +153,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     manifest = {
         "created_by": {
             "command": "train",
-            "model": asked.model,
+            "model": AUTO if auto else asked.model,
             "natural": asked.natural,
             **_given(asked.settings),
             **described(asked.weighting),
@@ -146,6 +166,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         "made_from": table.digest,
         "calibration": calibrated.document() if calibrated else None,
         "calibrated_on": measured_on.digest if measured_on else None,
+        **({"chosen": choice.document()} if choice else {}),
     }
     write_bytes(asked.output, trained.content(manifest))
     return TrainResult(
@@ -160,6 +181,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         calibrated=calibrated,
         weighting=again.weighed.document(asked.weighting) if again.weighed else None,
         costs=trained.costs.to_document() if trained.costs else None,
+        choice=choice,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )
 
@@ -172,6 +194,7 @@ def _checked(asked: TrainAsked) -> Learner:
     sources = [*asked.inputs, *sidecars, *designs, *asked.wanted.on]
     check_outputs([asked.output], sources, clobber=asked.clobber)
     learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
+    refuse_unsuited(asked)
     asked.weighting.refuse_unknown(learner)
     asked.weighting.refuse_calibration(asked.wanted.is_any)
     asked.wanted.refuse_contradictions(asked.inputs)
@@ -184,7 +207,8 @@ def _need(asked: TrainAsked) -> Need:
     To fit again takes copies.
     """
     copies = 2.0 * (asked.settings.cross_validate is not None) + asked.wanted.is_any
-    return Need(HEAVY, per_value=3.0 + copies, per_row=48.0)
+    per_row = 48.0 + entry_of(asked.model).bytes_of_a_row(asked.settings.given)
+    return Need(HEAVY, per_value=3.0 + copies, per_row=per_row)
 
 
 def _fit(
@@ -214,17 +238,19 @@ def _fit(
         )
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
+    tell_fit(fitted, context)
     trained = Model(
         label=loaded.label,
         learner=asked.model,
         fitted=made.model(fitted),
         correction=task.correction,
-        scale=scale_of(task),
+        scale=scale_for(task, asked.model),
         starts_from_pilot=start.from_pilot,
         constant_log_odds=start.log_odds,
         drawn=task.drawn,
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
+        needs_calibration=entry_of(asked.model).needs_calibration,
         reweighted=weighed.reweighted,
         output_scale=asked.weighting.scale,
         costs=asked.weighting.costs,
@@ -232,10 +258,21 @@ def _fit(
     return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight, weighed)
 
 
+def _contest(
+    table: Table, loaded: Loaded, made: Engineering, asked: TrainAsked, task: TrainTask
+) -> Refits:
+    """A learner that may be chosen, fitted to the same rows; what it has to say comes later."""
+    quiet = Context()
+    asked, task = suited(asked, task, quiet)
+    learner = get_learner(asked.model, asked.settings)
+    return _fit(learner, table, loaded, task=task, made=made, asked=asked, context=quiet)
+
+
 def _given(settings: Settings) -> dict[str, Any]:
     """The settings that make a difference, for the manifest."""
     chosen = asdict(settings)
-    return {name: chosen[name] for name in GIVEN}
+    found = {name: chosen[name] for name in GIVEN}
+    return found | ({"set": list(settings.given)} if settings.given else {})
 
 
 def _calibrated(

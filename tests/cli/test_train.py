@@ -141,7 +141,7 @@ def test_a_lost_design_is_refused_and_can_be_given(
         (["--l2", "1"], 2, "--l2 is no option"),
         (["--model", "logistic", "--rounds", "3"], 2, "--rounds is no option"),
         (["--drop", "nothing"], 3, "'nothing'"),
-        (["--model", "forest"], 2, "forest"),
+        (["--model", "forrest"], 2, "forest"),
     ],
 )
 def test_bad_usage(

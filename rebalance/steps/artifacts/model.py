@@ -29,7 +29,10 @@ Floats = NDArray[np.float64]
 class Model:
     """A trained model; `scale` says whether its own output is the sample's or the population's.
 
+    A one-class model's output is a "score", on neither.
+
     recalibration : what is done to its log odds on the population's scale; None for nothing.
+    needs_calibration : they are the population's only once they are recalibrated.
     reweighted : class weights and the focal loss of the fit, which `fitted` undoes itself.
     output_scale : "sample" where probabilities are to be left as fitted.
     costs : of the two mistakes; they give the threshold for decisions.
@@ -46,6 +49,7 @@ class Model:
     summary: Mapping[str, Any]
     sample_weight: str | None
     recalibration: Recalibration | None = None
+    needs_calibration: bool = False
     reweighted: Reweighted = AS_ROWS_ARE
     output_scale: str = "population"
     costs: Costs | None = None
@@ -53,7 +57,13 @@ class Model:
     @property
     def correctable(self) -> bool:
         """Whether its log odds before any recalibration are the population's, not the sample's."""
-        return self.drawn is None or self.drawn.design.correctable
+        known = self.drawn is None or self.drawn.design.correctable
+        return known and not self.needs_calibration
+
+    @property
+    def takes_offset_off(self) -> bool:
+        """Whether what is fitted has the sample's offset in it, which is known."""
+        return self.scale == "sample" and self.drawn is not None and self.drawn.design.correctable
 
     @property
     def gives_population(self) -> bool:
@@ -107,7 +117,8 @@ class Model:
 
         `own` are the rows' `own_log_odds`.
         """
-        if self.drawn is not None and self.correctable:
+        known = self.drawn is not None and self.drawn.design.correctable
+        if self.drawn is not None and known and self.scale != "score":
             own = to_sample(own, self.drawn.offset(batch))
         return self.reweighted.as_fitted(own)
 
@@ -116,13 +127,25 @@ class Model:
 
         The sample's, where the sample was made by a method that nothing undoes.
         """
+        return self.corrected(self.fitted_log_odds(batch), batch)
+
+    def fitted_log_odds(self, batch: Batch) -> Floats:
+        """The log odds as they were fitted, shape (n,)."""
         baseline = np.full(len(batch), self.constant_log_odds)
         if self.starts_from_pilot and self.drawn is not None and self.drawn.pilot is not None:
             baseline = self.drawn.pilot.log_odds(batch.features(self.drawn.pilot.kinds))
-        found = self.fitted.log_odds(batch.features(self.fitted.kinds), baseline)
-        if self.scale == "sample" and self.drawn is not None and self.correctable:
-            return to_population(found, self.drawn.offset(batch))
-        return found
+        return self.fitted.log_odds(batch.features(self.fitted.kinds), baseline)
+
+    def corrected(self, fitted: Floats, batch: Batch) -> Floats:
+        """What `own_log_odds` makes of `fitted_log_odds`, shape (n,)."""
+        if self.takes_offset_off and self.drawn is not None:
+            return to_population(fitted, self.drawn.offset(batch))
+        return fitted
+
+    def saturated(self, fitted: Floats) -> int:
+        """How many of `fitted_log_odds` say that all trees agree: a probability of 0 or 1."""
+        limit = getattr(self.fitted, "limit", None)
+        return 0 if limit is None else int((np.abs(fitted) > limit - 1e-9).sum())
 
     def content(self, manifest: Mapping[str, Any]) -> bytes:
         """The bytes of the artifact; `manifest` adds how it was made."""
@@ -140,6 +163,7 @@ class Model:
             "summary": dict(self.summary),
             "sample_weight": self.sample_weight,
             "recalibration": self.recalibration.to_document() if self.recalibration else None,
+            **({"needs_calibration": True} if self.needs_calibration else {}),
             "reweighted": self.reweighted.to_document(),
             "output_scale": self.output_scale,
             "costs": self.costs.to_document() if self.costs else None,
@@ -170,6 +194,7 @@ def read_model(path: str) -> Model:
         summary=manifest["summary"],
         sample_weight=manifest["sample_weight"],
         recalibration=read_recalibration(recalibration) if recalibration else None,
+        needs_calibration=manifest.get("needs_calibration", False),
         reweighted=Reweighted(**manifest.get("reweighted", {})),
         output_scale=manifest.get("output_scale", "population"),
         costs=Costs.from_document(costs) if costs else None,

@@ -77,7 +77,7 @@ def class_predict(
     kinds = model.kinds
     if sampled and model.drawn is not None:
         kinds |= model.drawn.kinds
-    rows, mean = write_predictions(
+    rows, mean, _ = write_predictions(
         table,
         output,
         partial(_predicted, model, sampled),

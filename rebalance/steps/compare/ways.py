@@ -9,7 +9,7 @@ from typing import Literal
 from rebalance.core.design import RANDOM_OVER
 from rebalance.core.kinds import Kind
 from rebalance.errors import UsageError, nearest
-from rebalance.learners import LEARNERS, get_learner
+from rebalance.learners.catalogue import ENTRIES, entry_of
 from rebalance.samplers.chains import NAMES, RANDOM_UNDER, THINNINGS, Chain, parse_chain
 from rebalance.samplers.imbalanced import CLASSIC, Needs
 from rebalance.samplers.nonuniform import Nonuniform
@@ -81,13 +81,13 @@ class Way:
 
 
 def learner_names() -> list[str]:
-    """Every learner that there is."""
-    return list(LEARNERS)
+    """Every learner that is always there, but those of the common class alone."""
+    return [entry.name for entry in ENTRIES.values() if not entry.one_class and entry.extra is None]
 
 
 def needs_calibration(learner: str) -> bool:
     """Whether a learner's probabilities are only true after a calibration on natural rows."""
-    return bool(getattr(get_learner(learner), "needs_calibration", False))
+    return entry_of(learner).needs_calibration
 
 
 def choose_ways(
@@ -104,8 +104,7 @@ def choose_ways(
     """
     every = learner_names()
     for name in learners:
-        if name not in every:
-            raise UsageError(f"there is no learner '{name}'", remedy=nearest(name, every))
+        entry_of(name)
     for method in methods:
         _check(method)
     chosen = list(dict.fromkeys(methods)) or _of_preset(preset, kinds)

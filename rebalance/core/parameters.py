@@ -1,11 +1,12 @@
-"""What may be set of a method, and how it is written."""
+"""What may be set of a method or a learner, and how it is written."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rebalance.errors import UsageError
+from rebalance.errors import UsageError, nearest
 
 Value = int | float | str
 
@@ -14,7 +15,7 @@ Value = int | float | str
 class Parameter:
     """A parameter that may be set: a number of at least `low` (above it, if `above`), or a choice.
 
-    default : None stands for a value that imbalanced-learn chooses itself.
+    default : None stands for a value that the library chooses itself.
     """
 
     default: Value | None
@@ -50,3 +51,30 @@ class Parameter:
             upto = f" and at most {self.high:g}" if self.high < math.inf else ""
             said.append(f"{number} {limit} {self.low:g}{upto}")
         return " or ".join(said)
+
+
+def read_parameters(
+    owner: str, parameters: Mapping[str, Parameter], given: Sequence[str]
+) -> dict[str, Value]:
+    """What was set of `owner`, each as NAME=VALUE, on top of the defaults.
+
+    Raises
+    ------
+    UsageError : not of that form, an unknown name, twice the same, or an impossible value.
+    """
+    found: dict[str, Value] = {}
+    for text in given:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not sign:
+            raise UsageError(f"'{text}' sets nothing", where="--set", remedy="write NAME=VALUE")
+        if name not in parameters:
+            raise UsageError(
+                f"{owner} has no parameter '{name}'",
+                where="--set",
+                remedy=nearest(name, parameters) if parameters else "it has none: leave --set out",
+            )
+        if name in found:
+            raise UsageError(f"'{name}' is set twice", where="--set", remedy="set it once")
+        found[name] = parameters[name].parse(name, value)
+    defaults = {name: each.default for name, each in parameters.items() if each.default is not None}
+    return defaults | found

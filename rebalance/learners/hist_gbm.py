@@ -1,0 +1,187 @@
+"""scikit-learn's histogram boosting: its log odds are the sample's, and corrected at prediction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rebalance.core.encoding import Encoder, learn_encoder
+from rebalance.core.parameters import read_parameters
+from rebalance.learners.base import Fitted, Settings, TrainingRows
+from rebalance.learners.boosting import LEARNING_RATE, LEAVES, MAX_ROUNDS, PATIENCE
+from rebalance.learners.catalogue import Entry
+from rebalance.learners.encoded import Encoded
+from rebalance.learners.ensembles import LEVEL_ROWS, MAX_LEVELS, fit_quietly, made_by
+from rebalance.learners.gbm import held_out
+from rebalance.learners.skops_member import PLAIN, Part, damaged, from_member, to_member
+
+Floats = NDArray[np.float64]
+
+_BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
+PARTS: frozenset[Part] = PLAIN | {
+    ("ObjectNode", f"{_BOOSTING}.predictor.TreePredictor"),
+}
+
+
+@dataclass(frozen=True)
+class HistogramTrees(Encoded):
+    """log odds = a level + sum of trees, as scikit-learn's predictors hold them."""
+
+    level: float
+    trees: list[Any]
+    found_by: str
+    made_by: str
+    notes: tuple[str, ...] = ()
+
+    def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None = None) -> Floats:
+        """The log odds of every row, shape (n,), on the scale of the rows that were fitted."""
+        matrix = np.ascontiguousarray(self.encoder.linear(columns))
+        no_sets = np.zeros((0, 8), dtype=np.uint32)
+        places = np.zeros(matrix.shape[1], dtype=np.uint32)
+        found = np.full(len(matrix), self.level)
+        for tree in self.trees:
+            found += tree.predict(matrix, no_sets, places, 1)
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Rounds of boosting, and how their number was found."""
+        return {
+            "learner": "hist-gbm",
+            "rounds": len(self.trees),
+            "rounds_found_by": self.found_by,
+        }
+
+    def members(self) -> dict[str, bytes]:
+        """The encoder as JSON, the trees by skops."""
+        document = {
+            "encoder": self.encoder.to_document(),
+            "level": self.level,
+            "found_by": self.found_by,
+            "made_by": self.made_by,
+        }
+        return {
+            "boosting.json": json.dumps(document, sort_keys=True).encode(),
+            "trees.skops": to_member(self.trees),
+        }
+
+
+class HistGradientBoosting:
+    """Boosting of the log loss; the offset of a sample is no part of its fit."""
+
+    starts_from_baseline = False
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.name = entry.name
+        self.accepts = entry.accepts
+
+    def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
+        """Find the number of rounds on a held-out fifth of the rows, then fit on all of them.
+
+        Raises
+        ------
+        FitError : a class has too few rows to hold some out, and no number of rounds was given.
+        """
+        given = read_parameters(self.name, self.entry.parameters, settings.given)
+        encoder = learn_encoder(
+            rows.columns, rows.kinds, min_count=LEVEL_ROWS, max_levels=MAX_LEVELS
+        )
+        fixed = {
+            **given,
+            "learning_rate": settings.learning_rate or LEARNING_RATE,
+            "max_leaf_nodes": settings.leaves or LEAVES,
+            "random_state": settings.seed % 2**31,
+        }
+        matrix = encoder.linear(rows.columns)
+        rounds, found_by = settings.rounds, "given"
+        if rounds is None:
+            rounds, found_by = self._find_rounds(matrix, rows, fixed), "held-out rows"
+        estimator, notes = self._fitted(
+            matrix, rows.y_true, rows.sample_weight, {**fixed, "max_iter": rounds}
+        )
+        trees = [predictors[0] for predictors in estimator._predictors]
+        level = float(np.ravel(estimator._baseline_prediction)[0])
+        return HistogramTrees(encoder, level, trees, found_by, made_by(), notes)
+
+    def load(self, members: Mapping[str, bytes]) -> Fitted:
+        """The model that `members` described.
+
+        Raises
+        ------
+        ArtifactError : it holds something else than trees, or trees that are not whole.
+        """
+        document = json.loads(members["boosting.json"])
+        encoder = Encoder.from_document(document["encoder"])
+        trees = from_member(members["trees.skops"], PARTS, document["made_by"])
+        if not isinstance(trees, list):
+            raise damaged(document["made_by"], "there are no trees")
+        for tree in trees:
+            _check(tree, len(encoder.names), document["made_by"])
+        return HistogramTrees(
+            encoder, document["level"], trees, document["found_by"], document["made_by"]
+        )
+
+    def _find_rounds(self, matrix: Floats, rows: TrainingRows, fixed: dict[str, Any]) -> int:
+        """The number of rounds after which the loss of the rows held out is least."""
+        out = held_out(rows)
+        weight = rows.sample_weight
+        watched: dict[str, Any] = {"X_val": matrix[out], "y_val": rows.y_true[out]}
+        if weight is not None:
+            watched["sample_weight_val"] = weight[out]
+        stop = {
+            "max_iter": MAX_ROUNDS,
+            "early_stopping": True,
+            "n_iter_no_change": PATIENCE,
+            "tol": 0.0,
+            "scoring": "loss",
+        }
+        kept = None if weight is None else weight[~out]
+        found, _ = self._fitted(matrix[~out], rows.y_true[~out], kept, {**fixed, **stop}, watched)
+        # The first of the scores is that of no round at all.
+        return max(1, int(np.argmax(found.validation_score_)))
+
+    def _fitted(
+        self,
+        matrix: Floats,
+        y_true: NDArray[np.bool_],
+        weight: Floats | None,
+        named: dict[str, Any],
+        watched: dict[str, Any] | None = None,
+    ) -> tuple[Any, tuple[str, ...]]:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from threadpoolctl import threadpool_limits
+
+        estimator = HistGradientBoostingClassifier(**{"early_stopping": False, **named})
+        rest = {} if weight is None else {"sample_weight": weight}
+        # Sums of gradients are added by threads: on one they are the same on every machine.
+        with threadpool_limits(1):
+            notes = fit_quietly(self.name, estimator, matrix, y_true, rest | (watched or {}))
+        return estimator, notes
+
+
+def _check(tree: Any, features: int, made_by: str) -> None:
+    """Check that a tree leads from its first node to a leaf; see `tree_votes.check_tree`.
+
+    Raises
+    ------
+    ArtifactError : it does not.
+    """
+    nodes = getattr(tree, "nodes", None)
+    names = getattr(getattr(nodes, "dtype", None), "names", None) or ()
+    wanted = {"left", "right", "feature_idx", "is_leaf", "is_categorical", "value"}
+    if nodes is None or not wanted <= set(names) or len(nodes) == 0:
+        raise damaged(made_by, "a tree has no nodes")
+    number, inner = np.arange(len(nodes)), nodes["is_leaf"] == 0
+    onward = np.logical_and.reduce(
+        [(nodes[side] > number) & (nodes[side] < len(nodes)) for side in ("left", "right")]
+    )
+    asked = nodes["feature_idx"]
+    known = (asked >= 0) & (asked < features) & (nodes["is_categorical"] == 0)
+    if not (onward & known)[inner].all():
+        raise damaged(made_by, "a tree leads nowhere")
