@@ -76,7 +76,7 @@ def read_outcomes(table: Table, asked: Asked, context: Context) -> Outcomes:
         rows.add(batch)
     rows.check(table.place)
     with located(table.place):
-        chosen = _choose(table, label, rows.counts, asked.positive)
+        chosen = choose_written(table, label, rows.counts, asked.positive)
         y_true = rows.is_positive(chosen)
         if given is not None:
             check_total(rows.weight, y_true, given)
@@ -206,7 +206,9 @@ def segment_keys(table: Table, by: str | None) -> SegmentKeys | None:
     return SegmentKeys(column, table.schema.field(column).type, period if colon else None)
 
 
-def _choose(table: Table, label: str, counts: Mapping[str, int], positive: str | None) -> Label:
+def choose_written(
+    table: Table, label: str, counts: Mapping[str, int], positive: str | None
+) -> Label:
     """The label, positive as asked for, or else as `predict` wrote it beside its probabilities."""
     written = table.metadata.get(LABEL_KEY.encode())
     if positive is None and written is not None:
