@@ -17,6 +17,7 @@ from rebalance.steps.classes.artifacts.drawn import read_if_class_design
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.context import Context
+from rebalance.steps.corrected import tell_corrected
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import choose_features, describe_features, tell_left_out
@@ -41,7 +42,10 @@ GIVEN = ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "lea
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What was fitted, on how many rows, and how it is corrected and calibrated."""
+    """What was fitted, on how many rows, and how it is corrected and calibrated.
+
+    corrected : a kind of `core.corrections`; None where nothing was sampled.
+    """
 
     output: str
     model: str
@@ -51,6 +55,7 @@ class TrainResult:
     negatives: int
     features: int
     summary: Mapping[str, Any]
+    corrected: str | None = None
     estimates: Mapping[str, Any] | None = None
     cross_validation: Mapping[str, Any] | None = None
     calibrated: Calibrated | None = None
@@ -87,7 +92,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         asked.wanted.refuse_many_classes()
         return class_train(table, classes, asked, context)
     task = task_of(table, asked)
-    tell_limits(task.drawn, asked.model, asked.wanted, context)
+    tell_limits(task.drawn, asked.wanted, context)
     kinds = choose_features(
         table,
         task.label,
@@ -142,6 +147,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         negatives=negatives,
         features=len(trained.fitted.kinds),
         summary=trained.summary,
+        corrected=tell_corrected(trained, context),
         calibrated=calibrated,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )

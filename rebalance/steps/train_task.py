@@ -79,8 +79,8 @@ def own_columns(drawn: Drawn | None) -> tuple[str, ...]:
     return SAMPLE_COLUMNS if drawn is None or drawn.design.correctable else ()
 
 
-def tell_limits(drawn: Drawn | None, model: str, wanted: Wanted, context: Context) -> None:
-    """Say what a correction does not undo, or undoes in part.
+def tell_limits(drawn: Drawn | None, wanted: Wanted, context: Context) -> None:
+    """Say what no correction undoes.
 
     Raises
     ------
@@ -96,11 +96,6 @@ def tell_limits(drawn: Drawn | None, model: str, wanted: Wanted, context: Contex
             )
     elif design is not None and design.repeated is not None:
         wanted.refuse_without_table(design.method)
-    if design is not None and design.repeated is not None and model != "logistic":
-        context.note(
-            f"positives were repeated {design.repeated:.3g} times, which of a {model} model the "
-            "offset corrects about, not exactly: look at predicted_over_observed"
-        )
 
 
 def scale_of(task: TrainTask) -> str:

@@ -1,0 +1,62 @@
+"""The table of corrections covers what there is, names nothing else, and the guide shows it."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from rebalance.core.corrections import ANY, CORRECTIONS, Kind, correction_of, in_short
+from rebalance.learners import LEARNERS
+from rebalance.samplers.chains import NAMES, THINNINGS
+from rebalance.samplers.imbalanced import CLASSIC
+from tests.correction_table import PATH, page
+
+# What is done to many classes at the fit, by options of `train`.
+ADJUSTMENTS = {"logit-adjustment", "balanced-softmax"}
+WAYS = ("offset", "weight", "posthoc")
+
+
+def test_the_guide_shows_the_table_of_the_code() -> None:
+    assert PATH.read_text() == page(), "run: make docs"
+
+
+def test_no_row_names_what_there_is_not() -> None:
+    for row in CORRECTIONS:
+        assert set(row.methods) <= {*NAMES, *ADJUSTMENTS, ANY}
+        assert set(row.learners) <= set(LEARNERS)
+        assert row.kind in get_args(Kind)
+        assert row.formula
+        # Whatever is not true by itself says what to do.
+        assert bool(row.remedy) or row.kind in ("exact", "calibrated") or row.methods == (ANY,)
+
+
+@pytest.mark.parametrize(("method", "learner", "by"), list(product(NAMES, LEARNERS, WAYS)))
+def test_every_sampler_learner_and_correction_has_one_row(
+    method: str, learner: str, by: str
+) -> None:
+    named = [
+        row
+        for row in CORRECTIONS
+        if method in row.methods and learner in row.learners and by in row.by
+    ]
+    assert len(named) == (method not in CLASSIC)
+    found = correction_of(method, learner, by)
+    assert found == (named[0] if named else found)
+    assert (found.kind == "refused") == (method in CLASSIC)
+
+
+def test_what_design_section_1_calls_exact_and_approximate() -> None:
+    # Class weights and over-sampling act as pi_k, exactly only for a converged log-loss fit of a
+    # parametric model; for boosting with weights, resampling or post-hoc it is an approximation.
+    for method in THINNINGS:
+        for learner in ("logistic", "gbm"):
+            assert correction_of(method, learner, "offset").kind == "exact"
+        assert correction_of(method, "logistic", "weight").kind == "exact"
+        assert correction_of(method, "gbm", "weight").kind == "approximate"
+        assert correction_of(method, "gbm", "posthoc").kind == "approximate"
+    assert correction_of("random-over", "logistic", "offset").kind == "exact"
+    assert correction_of("random-over", "gbm", "offset").kind == "approximate"
+    assert correction_of("nonuniform,smote", "logistic", "offset").kind == "refused"
+    assert {in_short(method) for method in THINNINGS} == {"exact"}
