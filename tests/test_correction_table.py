@@ -13,8 +13,8 @@ from rebalance.samplers.chains import NAMES, THINNINGS
 from rebalance.samplers.imbalanced import CLASSIC
 from tests.correction_table import PATH, page
 
-# What is done to many classes at the fit, by options of `train`.
-ADJUSTMENTS = {"logit-adjustment", "balanced-softmax"}
+# What is done at the fit, by options of `train`.
+ADJUSTMENTS = {"logit-adjustment", "balanced-softmax", "curriculum"}
 WAYS = ("offset", "weight", "posthoc")
 
 

@@ -15,6 +15,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 # In the order of the help, from the last.
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
+        "--curriculum",
+        is_flag=True,
+        default=None,
+        help="gbm: rounds go from balanced classes to the rows as they are, in eight stages; "
+        "faster, and for rare classes often better.",
+    ),
+    click.option(
         "--leaves", type=click.IntRange(2, 131_072), metavar="N", help="gbm: leaves of a tree."
     ),
     click.option(
@@ -57,7 +64,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="What to train.",
     ),
 )
-_SETTINGS = ("l1", "l2", "cross_validate", "rounds", "learning_rate", "leaves")
+_SETTINGS = ("l1", "l2", "cross_validate", "rounds", "learning_rate", "leaves", "curriculum")
 
 
 def learner(command: F) -> F:

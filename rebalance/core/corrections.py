@@ -15,15 +15,15 @@ Kind = Literal["exact", "approximate", "calibrated", "refused"]
 
 OFFSET, WEIGHT, POSTHOC = "offset", "weight", "posthoc"
 _THINNED = ("nonuniform", "uniform", "random-under")
-ANY = "any"
+ANY, CURRICULUM = "any", "curriculum"
 
 
 @dataclass(frozen=True)
 class Correction:
     """One row.
 
-    methods : what was done, as --method says it; `ANY` alone for all; empty for every sampler that
-        no other row names.
+    methods : what was done, as --method or another option says it; `ANY` alone for all; empty for
+        every sampler that no other row names.
     learners : as --model says it; empty for all, those of other tools too.
     by : as --correction says it, or the option of `rebalance correct`; empty for whatever is asked.
     remedy : what to do where that is not enough; "" where it is.
@@ -122,6 +122,15 @@ CORRECTIONS: tuple[Correction, ...] = (
         ("--balanced",),
         "exact",
         "log p_k = f_k + the adjustment of class k, made to sum to 1",
+    ),
+    Correction(
+        (CURRICULUM,),
+        ("gbm",),
+        (OFFSET, WEIGHT, POSTHOC, "none"),
+        "approximate",
+        "each stage keeps rows with pi_k(a) and starts from the log odds so far + log pi_1 - log "
+        "pi_0, which the next drops",
+        "--calibrate-on TABLE",
     ),
     _UNKNOWN,
     Correction(

@@ -21,7 +21,9 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
     if name not in LEARNERS:
         raise UsageError(f"there is no learner '{name}'", remedy=nearest(name, LEARNERS))
     learner: Learner = getattr(import_module(f"rebalance.learners.{name}"), LEARNERS[name])()
-    for setting in ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves"):
+    for setting in (
+        "l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves", "curriculum",
+    ):  # fmt: skip
         if getattr(settings, setting, None) is not None and setting not in learner.accepts:
             option = "--" + setting.replace("_", "-")
             raise UsageError(

@@ -70,7 +70,8 @@ class Settings:
 
     `estimates` asks for standard errors of coefficients, `robust` for those of the sandwich even
     where the model's own would do, and rows that are not `independent`, as copies, have none;
-    `cross_validate` names the kind of penalty to choose.
+    `cross_validate` names the kind of penalty to choose. `curriculum` asks for
+    `learners.curriculum`.
     """
 
     l2: float | None = None
@@ -84,6 +85,7 @@ class Settings:
     robust: bool | None = None
     estimates: bool = False
     independent: bool = True
+    curriculum: bool | None = None
 
 
 class Reads(Protocol):

@@ -16,6 +16,7 @@ from rebalance.core.folds import stratified_folds
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
+from rebalance.learners.curriculum import Curriculum
 from rebalance.learners.forest import Forest, read_forest
 from rebalance.learners.trees import Trees
 
@@ -46,7 +47,7 @@ class GradientBoosting:
     """Boosting of the log loss; init_score = offset + baseline, so trees learn what is missing."""
 
     name = "gbm"
-    accepts = frozenset({"rounds", "learning_rate", "leaves"})
+    accepts = frozenset({"rounds", "learning_rate", "leaves", "curriculum"})
     starts_from_baseline = True
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
@@ -58,11 +59,10 @@ class GradientBoosting:
         """
         boosting = Boosting.of(rows, rows.y_true, OBJECTIVE, settings)
         rounds, found_by = settings.rounds, "given"
+        fits = Curriculum(boosting, rows.draws) if settings.curriculum else boosting
         if rounds is None:
-            rounds, found_by = boosting.find_rounds(_held_out(rows)), "held-out rows"
-        return TreeModel(
-            boosting.encoder, boosting.text(rounds), rounds, found_by, settings.threads
-        )
+            rounds, found_by = fits.find_rounds(_held_out(rows)), "held-out rows"
+        return TreeModel(boosting.encoder, fits.text(rounds), rounds, found_by, settings.threads)
 
     def load(self, members: Mapping[str, bytes]) -> Fitted:
         """The model that `members` described."""

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from rebalance.core.corrections import Kind, correction_of
+from rebalance.core.corrections import CURRICULUM, Kind, correction_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
 
 
-def tell_corrected(model: Model, context: Context) -> Kind | None:
+def tell_corrected(model: Model, context: Context, *, curriculum: bool) -> Kind | None:
     """The kind of correction, with a note where it holds about; None where nothing was sampled."""
     if model.recalibration is not None:
         return "calibrated"
-    if model.drawn is None:
+    method = model.drawn.design.method if model.drawn is not None else None
+    what = f"of a {method} sample, --correction {model.correction}"
+    if curriculum and model.correctable:
+        method, what = CURRICULUM, "the correction of --curriculum"
+    if method is None:
         return None
-    method = model.drawn.design.method
     row = correction_of(method, model.learner, model.correction)
     if row.kind == "approximate":
         context.note(
-            f"of a {model.learner} model of a {method} sample, --correction {model.correction} is "
-            "about right, not exact: look at predicted_over_observed; "
-            f"better is {row.remedy}, or --calibrate-on TABLE"
+            f"in a {model.learner} model {what} is about right, not exact: look at "
+            f"predicted_over_observed; better is {row.remedy}"
         )
     return row.kind

@@ -37,7 +37,7 @@ from rebalance.steps.train_task import (
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
-GIVEN = ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves")
+GIVEN = ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves", "curriculum")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         negatives=negatives,
         features=len(trained.fitted.kinds),
         summary=trained.summary,
-        corrected=tell_corrected(trained, context),
+        corrected=tell_corrected(trained, context, curriculum=bool(asked.settings.curriculum)),
         calibrated=calibrated,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )

@@ -1,0 +1,74 @@
+"""`train --curriculum`: what is said and kept, the same bytes each time, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rebalance.storage.artifacts import read_artifact
+from tests.conftest import Invoke, Simulated, simulate
+
+FAST = ["--learning-rate", 0.1, "--leaves", 8]
+
+
+def over(done: Invoke, model: Path, table: Path, out: Path) -> float:
+    done(["predict", table, "--model", model, "-o", out, "-q"])
+    found = pq.read_table(out)
+    return float(found["rb_probability"].to_numpy().sum() / found["y"].to_numpy().sum())
+
+
+def test_of_a_sample(simulated: Simulated, drawn: Path, tmp_path: Path, done: Invoke) -> None:
+    out = tmp_path / "m.rbl"
+    result = done(["train", drawn, "--curriculum", *FAST, "-o", out, "--json"])
+    document = json.loads(result.stdout)
+    assert (document["correction"], document["corrected"]) == ("offset", "approximate")
+    assert "--curriculum is about right, not exact" in result.stderr
+    manifest, _ = read_artifact(str(out), "model")
+    assert manifest["created_by"]["curriculum"] is True
+    other = tmp_path / "other.parquet"
+    pq.write_table(simulate(60_000, 8)[0], other)
+    # Some 1,200 positives on either side: a standard error of sqrt(2 / 1,200) = 4.1%; four.
+    assert over(done, out, other, tmp_path / "p.parquet") == pytest.approx(1, abs=0.17)
+    first = out.read_bytes()
+    done(["train", drawn, "--curriculum", *FAST, "-o", out, "-q", "--threads", 1])
+    assert out.read_bytes() == first
+
+
+def test_of_a_population_with_weights_and_calibration(tmp_path: Path, done: Invoke) -> None:
+    table = simulate(20_000, 3)[0].append_column("w", pa.array(np.tile([1.0, 3.0], 10_000)))
+    source, other = tmp_path / "t.parquet", tmp_path / "other.parquet"
+    pq.write_table(table, source)
+    pq.write_table(simulate(20_000, 4)[0].append_column("w", table["w"]), other)
+    base = ["train", source, "--natural", "-l", "y", "--curriculum", *FAST, "--json"]
+    out = ["-o", tmp_path / "m.rbl", "--sample-weight", "w"]
+    result = done([*base, *out, "--calibrate-on", other, "--recalibrate", "platt"])
+    assert json.loads(result.stdout)["corrected"] == "calibrated"
+    result = done([*base, "-o", tmp_path / "m.rbl", "--rounds", 40, "--check-calibration"])
+    found = json.loads(result.stdout)
+    assert found["summary"]["rounds"] == 40
+    interval = found["calibration"]["predicted_over_observed"]
+    # Some 400 positives, out of fold: within four standard errors of 1.
+    assert abs(np.log(interval["estimate"])) < 4 / 3.92 * np.log(interval["high"] / interval["low"])
+
+
+def test_what_it_is_not_for(drawn: Path, tmp_path: Path, rebalance: Invoke) -> None:
+    out = ["-o", tmp_path / "m.rbl"]
+    result = rebalance(["train", drawn, "--model", "logistic", "--curriculum", *out])
+    assert result.exit_code == 2
+    assert "--curriculum is no option of the learner 'logistic'" in result.stderr
+    classes = tmp_path / "c.parquet"
+    pq.write_table(pa.table({"x": np.arange(300.0), "y": ["a", "b", "c"] * 100}), classes)
+    result = rebalance(["train", classes, "--natural", "-l", "y", "--curriculum", *out])
+    assert result.exit_code == 2
+    assert "--curriculum is for two classes" in result.stderr
+    few = tmp_path / "few.parquet"
+    pq.write_table(pa.table({"x": np.arange(300.0), "y": np.arange(300) < 4}), few)
+    result = rebalance(["train", few, "--natural", "-l", "y", "--curriculum", *out])
+    assert result.exit_code == 5
+    assert "--rounds" in result.stderr
+    assert not (tmp_path / "m.rbl").exists()
