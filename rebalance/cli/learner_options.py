@@ -15,11 +15,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 # In the order of the help, from the last.
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
+        "--two-stage",
+        is_flag=True,
+        default=None,
+        help="gbm: after the rounds on all rows, some more on as many rows of either class, with "
+        "the offset; takes six fits.",
+    ),
+    click.option(
         "--curriculum",
         is_flag=True,
         default=None,
-        help="gbm: rounds go from balanced classes to the rows as they are, in eight stages; "
-        "faster, and for rare classes often better.",
+        help="gbm: rounds go from balanced classes to the rows as they are, in eight stages, "
+        "each with the offset that keeps probabilities true.",
     ),
     click.option(
         "--leaves", type=click.IntRange(2, 131_072), metavar="N", help="gbm: leaves of a tree."
@@ -64,7 +71,16 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="What to train.",
     ),
 )
-_SETTINGS = ("l1", "l2", "cross_validate", "rounds", "learning_rate", "leaves", "curriculum")
+_SETTINGS = (
+    "l1",
+    "l2",
+    "cross_validate",
+    "rounds",
+    "learning_rate",
+    "leaves",
+    "curriculum",
+    "two_stage",
+)
 
 
 def learner(command: F) -> F:

@@ -15,7 +15,7 @@ Kind = Literal["exact", "approximate", "calibrated", "refused"]
 
 OFFSET, WEIGHT, POSTHOC = "offset", "weight", "posthoc"
 _THINNED = ("nonuniform", "uniform", "random-under")
-ANY, CURRICULUM = "any", "curriculum"
+ANY, CURRICULUM, TWO_STAGE = "any", "curriculum", "two-stage"
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,15 @@ CORRECTIONS: tuple[Correction, ...] = (
         "approximate",
         "each stage keeps rows with pi_k(a) and starts from the log odds so far + log pi_1 - log "
         "pi_0, which the next drops",
+        "--calibrate-on TABLE",
+    ),
+    Correction(
+        (TWO_STAGE,),
+        ("gbm",),
+        (OFFSET, WEIGHT, POSTHOC, "none"),
+        "approximate",
+        "the second stage keeps rows with pi_k and starts from the first one's log odds + log pi_1 "
+        "- log pi_0, which is dropped",
         "--calibrate-on TABLE",
     ),
     _UNKNOWN,

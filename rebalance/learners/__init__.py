@@ -23,6 +23,7 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
     learner: Learner = getattr(import_module(f"rebalance.learners.{name}"), LEARNERS[name])()
     for setting in (
         "l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves", "curriculum",
+        "two_stage",
     ):  # fmt: skip
         if getattr(settings, setting, None) is not None and setting not in learner.accepts:
             option = "--" + setting.replace("_", "-")
@@ -34,4 +35,7 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
         from rebalance.learners.penalties import check_penalty
 
         check_penalty(settings)
+        from rebalance.learners.staged import check_staged
+
+        check_staged(settings)
     return learner

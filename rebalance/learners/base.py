@@ -70,8 +70,8 @@ class Settings:
 
     `estimates` asks for standard errors of coefficients, `robust` for those of the sandwich even
     where the model's own would do, and rows that are not `independent`, as copies, have none;
-    `cross_validate` names the kind of penalty to choose. `curriculum` asks for
-    `learners.curriculum`.
+    `cross_validate` names the kind of penalty to choose. `curriculum` and
+    `two_stage` ask for what `learners.staged` says.
     """
 
     l2: float | None = None
@@ -86,6 +86,7 @@ class Settings:
     estimates: bool = False
     independent: bool = True
     curriculum: bool | None = None
+    two_stage: bool | None = None
 
 
 class Reads(Protocol):

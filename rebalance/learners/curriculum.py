@@ -15,6 +15,7 @@ no shift is left behind; the first are fitted to few rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,10 @@ Bools = NDArray[np.bool_]
 
 STAGES = 8
 _FIRST_ROUNDS = 32
+_WORTH = 1e-3
 # What is added to a row's draw for each stage more, modulo 1, so that stages keep other rows: steps
 # of the golden ratio spread evenly (Weyl's equidistribution).
-_STEP = (5**0.5 - 1) / 2
+STEP = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ class Curriculum:
     draws: Floats
 
     def find_rounds(self, held_out: Bools) -> int:
-        """The number of rounds, doubled while the log loss of the rows held out becomes less."""
+        """The number of rounds, doubled while the log loss of the rows held out becomes less.
+
+        By less than a thousandth is not worth rounds that are twice as many.
+        """
         from lightgbm import Booster
 
         best, least = _FIRST_ROUNDS, np.inf
@@ -82,7 +87,7 @@ class Curriculum:
             text = self._text(rounds, ~held_out)
             raw = self._predict(Booster(model_str=text), self.boosting.matrix[held_out])
             loss = self._loss(held_out, raw)
-            if loss >= least:
+            if loss >= least * (1 - _WORTH):
                 break
             best, least = rounds, loss
             rounds *= 2
@@ -99,18 +104,23 @@ class Curriculum:
         y_true = boosting.target == 1
         weight = among if boosting.sample_weight is None else boosting.sample_weight * among
         totals = float(weight[y_true].sum()), float(weight[~y_true].sum())
-        # Bins are those of all rows: a missing value must be known as one in every stage.
-        whole = boosting.dataset().construct()
         log_odds, parts = boosting.start.copy(), []
-        for number, stage in enumerate(stages(rounds, *totals)):
-            kept = among & stage.keeps(y_true, (self.draws + number * _STEP) % 1.0)
+        way = stages(rounds, *totals)
+        for number, stage in enumerate(way):
+            kept = among & stage.keeps(y_true, (self.draws + number * STEP) % 1.0)
             shift = float(offset(np.array(stage.pi_0), np.array(stage.pi_1)))
-            part = whole.subset(np.flatnonzero(kept), params=boosting.parameters).construct()
+            part = self._whole.subset(np.flatnonzero(kept), params=boosting.parameters).construct()
             part.set_init_score(log_odds[kept] + shift)
             booster = train(boosting.parameters, part, stage.rounds)
             parts.append(without_parameters(booster.model_to_string(num_iteration=stage.rounds)))
-            log_odds += self._predict(booster, boosting.matrix)
+            if number + 1 < len(way):
+                log_odds += self._predict(booster, boosting.matrix)
         return joined(parts)
+
+    @cached_property
+    def _whole(self) -> Any:
+        """All rows. Stages take their bins: a missing value is known as one in each of them."""
+        return self.boosting.dataset().construct()
 
     def _predict(self, booster: Any, matrix: Floats) -> Floats:
         threads = self.boosting.parameters["num_threads"]

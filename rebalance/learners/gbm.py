@@ -16,8 +16,8 @@ from rebalance.core.folds import stratified_folds
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
-from rebalance.learners.curriculum import Curriculum
 from rebalance.learners.forest import Forest, read_forest
+from rebalance.learners.staged import staged
 from rebalance.learners.trees import Trees
 
 Floats = NDArray[np.float64]
@@ -47,7 +47,7 @@ class GradientBoosting:
     """Boosting of the log loss; init_score = offset + baseline, so trees learn what is missing."""
 
     name = "gbm"
-    accepts = frozenset({"rounds", "learning_rate", "leaves", "curriculum"})
+    accepts = frozenset({"rounds", "learning_rate", "leaves", "curriculum", "two_stage"})
     starts_from_baseline = True
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
@@ -59,7 +59,7 @@ class GradientBoosting:
         """
         boosting = Boosting.of(rows, rows.y_true, OBJECTIVE, settings)
         rounds, found_by = settings.rounds, "given"
-        fits = Curriculum(boosting, rows.draws) if settings.curriculum else boosting
+        fits = staged(boosting, rows.draws, settings)
         if rounds is None:
             rounds, found_by = fits.find_rounds(_held_out(rows)), "held-out rows"
         return TreeModel(boosting.encoder, fits.text(rounds), rounds, found_by, settings.threads)

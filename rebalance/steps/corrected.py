@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from rebalance.core.corrections import CURRICULUM, Kind, correction_of
+from rebalance.core.corrections import CURRICULUM, TWO_STAGE, Kind, correction_of
+from rebalance.learners.base import Settings
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
 
 
-def tell_corrected(model: Model, context: Context, *, curriculum: bool) -> Kind | None:
+def tell_corrected(model: Model, settings: Settings, context: Context) -> Kind | None:
     """The kind of correction, with a note where it holds about; None where nothing was sampled."""
     if model.recalibration is not None:
         return "calibrated"
     method = model.drawn.design.method if model.drawn is not None else None
     what = f"of a {method} sample, --correction {model.correction}"
-    if curriculum and model.correctable:
-        method, what = CURRICULUM, "the correction of --curriculum"
+    staged = {CURRICULUM: settings.curriculum, TWO_STAGE: settings.two_stage}
+    asked = next((name for name, wanted in staged.items() if wanted), None)
+    if asked is not None and model.correctable:
+        method, what = asked, f"the correction of --{asked}"
     if method is None:
         return None
     row = correction_of(method, model.learner, model.correction)

@@ -37,7 +37,17 @@ from rebalance.steps.train_task import (
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
-GIVEN = ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves", "curriculum")
+GIVEN = (
+    "l1",
+    "l2",
+    "cross_validate",
+    "robust",
+    "rounds",
+    "learning_rate",
+    "leaves",
+    "curriculum",
+    "two_stage",
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         negatives=negatives,
         features=len(trained.fitted.kinds),
         summary=trained.summary,
-        corrected=tell_corrected(trained, context, curriculum=bool(asked.settings.curriculum)),
+        corrected=tell_corrected(trained, asked.settings, context),
         calibrated=calibrated,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )

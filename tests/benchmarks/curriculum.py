@@ -50,12 +50,15 @@ def one_split(folder: Path, seed: int) -> dict[str, Figures]:
         began = time.perf_counter()
         settings = Settings(seed=seed, curriculum=curriculum or None)
         asked = TrainAsked([source], model, natural=rate is None, label=LABEL, settings=settings)
-        train(asked, context)
+        fitted = train(asked, context)
         seconds = time.perf_counter() - began
         predict([testing], model, scored, keep=[LABEL], context=context)
         table = pq.read_table(scored)
         y_true = table[LABEL].to_numpy() == 1
-        found[name] = score(y_true, table["rb_probability"].to_numpy()) | {"seconds": seconds}
+        found[name] = score(y_true, table["rb_probability"].to_numpy()) | {
+            "seconds": seconds,
+            "rounds": fitted.summary["rounds"],
+        }
     return found
 
 
@@ -86,12 +89,17 @@ def main() -> None:
     """Run every split and print the means."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the table into the guide")
+    parser.add_argument("--splits", type=int, default=SPLITS)
     chosen = parser.parse_args()
     runs = []
-    for seed in range(SPLITS):
+    for seed in range(chosen.splits):
         with tempfile.TemporaryDirectory() as folder:
             runs.append(one_split(Path(folder), seed))
-        print(f"split {seed + 1} of {SPLITS}: {runs[-1]}", flush=True)
+        shown = {
+            name: [round(each[key], 4) for key in ("log_loss", "roc_auc", "seconds", "rounds")]
+            for name, each in runs[-1].items()
+        }
+        print(f"split {seed + 1} of {chosen.splits}: {shown}", flush=True)
     lines = [list(HEADINGS), ["---", *["---:"] * (len(HEADINGS) - 1)]]
     lines += [line(name, runs) for name in WAYS]
     table = "".join(f"| {' | '.join(each)} |\n" for each in lines)

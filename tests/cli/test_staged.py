@@ -1,4 +1,4 @@
-"""`train --curriculum`: what is said and kept, the same bytes each time, and what is refused."""
+"""`train --curriculum` and `--two-stage`: what is said, kept and refused."""
 
 from __future__ import annotations
 
@@ -72,3 +72,27 @@ def test_what_it_is_not_for(drawn: Path, tmp_path: Path, rebalance: Invoke) -> N
     assert result.exit_code == 5
     assert "--rounds" in result.stderr
     assert not (tmp_path / "m.rbl").exists()
+
+
+def test_two_stages(simulated: Simulated, drawn: Path, tmp_path: Path, done: Invoke) -> None:
+    out = tmp_path / "m.rbl"
+    base = ["train", drawn, "--two-stage", *FAST, "-o", out]
+    result = done([*base, "--json"])
+    assert json.loads(result.stdout)["corrected"] == "approximate"
+    assert "--two-stage is about right, not exact" in result.stderr
+    manifest, _ = read_artifact(str(out), "model")
+    assert manifest["created_by"]["two_stage"] is True
+    other = tmp_path / "other.parquet"
+    pq.write_table(simulate(60_000, 8)[0], other)
+    # As above, with some 1,200 negatives more: sqrt(3 / 1,200) = 5%; four.
+    assert over(done, out, other, tmp_path / "p.parquet") == pytest.approx(1, abs=0.2)
+    first = out.read_bytes()
+    done([*base, "-q", "--threads", 1])
+    assert out.read_bytes() == first
+
+
+def test_both_at_once_are_refused(drawn: Path, tmp_path: Path, rebalance: Invoke) -> None:
+    both = ["--curriculum", "--two-stage", "-o", tmp_path / "m.rbl"]
+    result = rebalance(["train", drawn, *both])
+    assert result.exit_code == 2
+    assert "two ways to balance the rounds; choose one" in result.stderr
