@@ -14,7 +14,10 @@ from rebalance.samplers.imbalanced import CLASSIC
 from tests.correction_table import PATH, page
 
 # What is done at the fit, by options of `train`.
-ADJUSTMENTS = {"logit-adjustment", "balanced-softmax", "curriculum", "two-stage"}
+ADJUSTMENTS = {
+    *("logit-adjustment", "balanced-softmax"),
+    *("class-weight", "focal", "curriculum", "two-stage"),
+}
 WAYS = ("offset", "weight", "posthoc")
 
 

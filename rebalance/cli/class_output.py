@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rebalance.cli.class_rows import excerpt
 from rebalance.cli.output import Console, facts, number
 
 if TYPE_CHECKING:
@@ -24,13 +25,11 @@ _DECIMALS = {
     "mean_observed": 6, "mean_predicted": 6, "predicted_over_observed": 4, "recall": 4,
 }  # fmt: skip
 
-SHOWN = 30  # classes in a table; --json has all
-
 
 def show_pilot(console: Console, found: ClassPilotResult) -> None:
     """The classes, and how good the pilot is."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes)} classes",
+        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
         "fitted on": f"{sum(int(each['drawn']) for each in found.classes.values()):,} rows, "
         f"{found.features} features",
         "log loss (five folds)": number(found.quality["log_loss"], 5),
@@ -48,13 +47,15 @@ def show_pilot(console: Console, found: ClassPilotResult) -> None:
     ]
     headers = ["class", "rows", "drawn", "AUC", "predicted / observed"]
     title = f"{found.model} pilot of many classes: {found.output}"
-    console.show("pilot", found.document(), facts(title, shown), _table(found.label, headers, rows))
+    sizes = [each["rows"] for each in found.classes.values()]
+    table = _table(found.label, headers, rows, sizes)
+    console.show("pilot", found.document(), facts(title, shown), table)
 
 
 def show_sample(console: Console, found: ClassSampleResult) -> None:
     """What was kept of each class."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes)} classes",
+        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
         "kept in all": f"{found.kept:,} rows, {found.kept / found.rows:.2%} of the table",
     }
     rows = [
@@ -67,7 +68,8 @@ def show_sample(console: Console, found: ClassSampleResult) -> None:
         ]
         for value, each in found.classes.items()
     ]
-    table = _table("", ["class", "rows", "rate", "expected", "kept"], rows)
+    sizes = [each["rows"] for each in found.classes.values()]
+    table = _table("", ["class", "rows", "rate", "expected", "kept"], rows, sizes)
     title = f"{found.method} sample of many classes: {found.output}"
     console.show("sample", found.document(), facts(title, shown), table)
 
@@ -93,7 +95,8 @@ def show_predict(console: Console, found: ClassPredictResult) -> None:
     """The mean probability of each class."""
     shown = {"rows": f"{found.rows:,}", "scale": found.scale}
     rows = [[value, f"{mean:.6f}"] for value, mean in found.mean_probability.items()]
-    table = _table("", ["class", "mean probability"], rows)
+    means = list(found.mean_probability.values())
+    table = _table("", ["class", "mean probability"], rows, means)
     console.show("predict", found.document(), facts(f"predictions: {found.output}", shown), table)
 
 
@@ -103,7 +106,8 @@ def show_correct(console: Console, found: ClassCorrectResult) -> None:
         [value, f"{before:.6f}", f"{found.mean_after[value]:.6f}"]
         for value, before in found.mean_before.items()
     ]
-    table = _table("", ["class", "mean before", "mean after"], rows)
+    means = list(found.mean_after.values())
+    table = _table("", ["class", "mean before", "mean after"], rows, means)
     shown = {"rows": f"{found.rows:,}"}
     console.show("correct", found.document(), facts(f"corrected: {found.output}", shown), table)
 
@@ -138,7 +142,8 @@ def class_metric_tables(found: ClassEvaluation) -> list[RenderableType]:
         for value, figures in found.figures.each.items()
     ]
     headers = [name.replace("_", " ") for name in names]
-    tables = [_table(title, ["", "all"], overall), _table("", ["class", *headers], each)]
+    sizes = [figures["rows"] for figures in found.figures.each.values()]
+    tables = [_table(title, ["", "all"], overall), _table("", ["class", *headers], each, sizes)]
     if found.checks:
         rows = [
             [
@@ -160,12 +165,17 @@ def _figure(name: str, value: float) -> str:
     return f"{value:,.0f}" if name == "rows" else f"{value:,.2f}"
 
 
-def _table(title: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
-    shown = list(rows[:SHOWN])
-    if len(rows) > SHOWN:
-        more = f"{len(rows) - SHOWN} more, see --json"
-        shown.append([more, *("" for _ in headers[1:])])
-    return Rows(title, headers, shown)
+def _table(
+    title: str,
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    sizes: Sequence[float] | None = None,
+) -> RenderableType:
+    """Rows as a table; those of classes, whose sizes are given, by the largest and smallest."""
+    if sizes is not None:
+        blank = ["" for _ in headers[1:]]
+        rows = [[at, *blank] if isinstance(at, str) else rows[at] for at in excerpt(sizes)]
+    return Rows(title, headers, rows)
 
 
 class Rows:

@@ -82,7 +82,8 @@ def labelled_rows(
     multiple=True,
     callback=one_text,
     metavar="COLUMN",
-    help="The probabilities to correct; of many classes a=COLUMN,b=COLUMN,c=COLUMN.",
+    help="The probabilities to correct; of many classes a=COLUMN,b=COLUMN,c=COLUMN, or "
+    "'*=score_*' for columns score_CLASS.",
 )
 @options.output_table("The table")
 @click.option("--design", metavar="SAMPLE", help="The sample the model was trained on.")

@@ -37,7 +37,8 @@ ONLY_WEIGHTED = ("weight", "weight_positives", "predicted_positives")
     "probabilities",
     multiple=True,
     metavar="COLUMN",
-    help="A column of probabilities; repeatable. Of many classes a=COLUMN,b=COLUMN.  "
+    help="A column of probabilities; repeatable. Of many classes a=COLUMN,b=COLUMN, "
+    "or '*=score_*' for columns score_CLASS.  "
     "[default: rb_probability, or rb_probability_CLASS of all classes]",
 )
 @options.positive
@@ -48,7 +49,7 @@ ONLY_WEIGHTED = ("weight", "weight_positives", "predicted_positives")
     multiple=True,
     metavar="SPEC",
     help="Count hits and misses at a threshold: 0.3, f1 (the largest F1), recall=0.8, "
-    "precision=0.5 or top=100 (rows); repeatable.",
+    "precision=0.5, top=100 (rows), or model, the one of a model with costs; repeatable.",
 )
 @click.option(
     "--beta",

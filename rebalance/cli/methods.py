@@ -1,15 +1,10 @@
-"""What `rebalance sample` does with the classic methods, and the list of them all."""
+"""The list of all methods of `rebalance sample`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from rebalance.cli.output import Console, facts
-
-if TYPE_CHECKING:
-    from rebalance.steps.resampling.classic import Classic, ResampleResult
+from rebalance.cli.output import Console
 
 
 class WithMethods(click.Command):
@@ -45,44 +40,3 @@ def show_methods(*, as_json: bool) -> None:
         cells = (*(each[name] for name in ("name", "does", "needs", "cost")), each["corrected"])
         table.add_row(*map(Text, cells), Text("\n".join(given)))
     console.show("sample", {"methods": methods}, table, data=True)
-
-
-def show_resampled(console: Console, result: ResampleResult) -> None:
-    """Print what was kept, made and imputed."""
-    copies = f" (copies of {result.positives:,})" if result.correctable else ""
-    shown = {
-        "table": f"{result.rows:,} rows, {result.positives:,} positive",
-        "kept": f"{result.kept_positives:,} positives{copies}, {result.kept_negatives:,} negatives",
-    }
-    if result.made_positives or result.made_negatives:
-        shown["made"] = f"{result.made_positives:,} positives, {result.made_negatives:,} negatives"
-    if result.ratio is not None:
-        shown["negatives per positive"] = f"{result.ratio:.4g}"
-    shown["probabilities"] = (
-        "can be corrected: rb_offset"
-        if result.correctable
-        else "cannot be corrected: calibrate on rows of the natural distribution"
-    )
-    console.show(
-        "sample", result.document(), facts(f"{result.method} sample: {result.output}", shown)
-    )
-
-
-def run_classic(console: Console, wanted: Classic, *, dry_run: bool) -> None:
-    """Carry out a method that is no plain thinning, or say what it would take."""
-    from rebalance.cli.output import show_plan
-
-    if dry_run:
-        from rebalance.steps.resampling.plan import plan_classic
-
-        show_plan(console, "sample", plan_classic(wanted, console), wanted.asked.output)
-        return
-    if wanted.chain.repeats:
-        from rebalance.steps.resampling.oversample import oversample
-
-        result: Any = oversample(wanted.asked, wanted.chain, console)
-    else:
-        from rebalance.steps.resampling.resample import resample
-
-        result = resample(wanted, console)
-    show_resampled(console, result)

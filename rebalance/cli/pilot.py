@@ -103,8 +103,20 @@ def pilot(
         "predicted / observed": number(result.predicted_over_observed, 3),
         "calibration slope": number(result.calibration_slope, 3),
     }
+    if "standard_error_of_log" in result.plan:
+        shown["plan known to within"] = " and ".join(
+            f"{_roughly(result, what)} ({what})" for what in ("offset", "weight")
+        )
     summary = facts(f"{model} pilot: {output}", shown)
     console.show("pilot", result.document(), summary, _plan(result))
+
+
+def _roughly(result: PilotResult, correction: str) -> str:
+    """The largest half-width of the 95% ranges of the efficiencies shown, as a share of them."""
+    errors = result.plan["standard_error_of_log"][correction]
+    at = [at for at, rate in enumerate(result.plan["rates"]) if rate in SHOWN_RATES]
+    most = 1.96 * max(errors[how][each] for how in ("uniform", "probability") for each in at)
+    return f"{most:.0%}" if most <= 1 else "more than 100%"
 
 
 def _plan(result: PilotResult) -> Figures:

@@ -39,6 +39,10 @@ def predict(
 ) -> None:
     """Add rb_probability, the population's probability, to every row.
 
+    A model trained with --cost adds rb_decision, whether the probability is at or above the
+    threshold that makes the costs least. A model trained with --scale sample gives
+    rb_probability_sampled, the probability as it was fitted, instead.
+
     A model of many classes adds rb_probability_CLASS for each, or rb_balanced_CLASS where it has a
     logit adjustment.
 
@@ -75,4 +79,7 @@ def predict(
         show_predict(console, result)
         return
     shown = {"rows": f"{result.rows:,}", "mean probability": f"{result.mean_probability:.6f}"}
+    if result.threshold is not None:
+        decided = f"{result.decided_positive:,} rows at or above {result.threshold:.6g}"
+        shown["decided positive"] = decided
     console.show("predict", result.document(), facts(f"predictions: {output}", shown))

@@ -91,6 +91,7 @@ def _classes(found: Profile) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from rebalance.cli.class_rows import excerpt
     from rebalance.core.situation import show_ratio
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
@@ -98,7 +99,13 @@ def _classes(found: Profile) -> Table:
     table.add_column("rows", justify="right")
     table.add_column("share", justify="right")
     table.add_column("")
-    for value, count in found.counts.items():
+    values = list(found.counts)
+    for place in excerpt(list(found.counts.values())):
+        if isinstance(place, str):
+            table.add_row(Text(place), "", "", "")
+            continue
+        value = values[place]
+        count = found.counts[value]
         positive = value == found.label.positive
         note = Text(f"positive ({found.chosen})" if positive else "")
         table.add_row(Text(value), f"{count:,}", _percent(count / found.rows), note)

@@ -10,6 +10,7 @@ from rebalance.cli import options
 from rebalance.cli.class_options import budgets
 from rebalance.cli.evaluate import metric_tables
 from rebalance.cli.learner_options import learner
+from rebalance.cli.loss_options import facts_of, losses
 from rebalance.cli.output import Console, facts
 
 
@@ -44,6 +45,7 @@ from rebalance.cli.output import Console, facts
     help="What the pilot is.  [default: what --model is]",
 )
 @learner
+@losses
 @options.recalibrate("auto")
 @options.positive
 @options.drop
@@ -66,6 +68,7 @@ def run(
     pilot_model: str | None,
     model: str,
     settings: dict[str, Any],
+    weighting: dict[str, Any],
     recalibrate: str,
     positive: str | None,
     drop: tuple[str, ...],
@@ -93,6 +96,7 @@ def run(
     from rebalance.learners.base import Settings
     from rebalance.steps.run import RunResult
     from rebalance.steps.run import run as step
+    from rebalance.steps.weighting import Weighting
 
     result = step(
         inputs,
@@ -112,6 +116,7 @@ def run(
         recalibrate=recalibrate,
         clobber=not no_clobber,
         class_rates=class_rates,
+        weighting=Weighting.of(**weighting),
         context=console,
     )
     if not isinstance(result, RunResult):
@@ -124,6 +129,7 @@ def run(
         "trained on": f"{kept:,} of {result.sample.rows:,} rows ({kept / result.sample.rows:.2%}), "
         f"all {result.train.positives:,} positives",
         **(result.train.calibrated.facts() if result.train.calibrated else {}),
+        **facts_of(result.train.document()["weighting"], result.train.document()["costs"]),
         "artifacts": ", ".join(sorted(result.files)),
     }
     summary = facts(f"{model} in {output}", shown)

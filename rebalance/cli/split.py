@@ -112,6 +112,8 @@ def _shown(result: Split) -> Table:
     """The parts as a table: one row each, or one column each where there are many classes."""
     from rich.table import Table
 
+    from rebalance.cli.class_rows import excerpt
+
     by = result.by if result.column is None else f"{result.by} '{result.column}'"
     lines: dict[str, list[str]] = {"file": [Path(part.output).name for part in result.parts]}
     lines["rows"] = [f"{part.rows:,}" for part in result.parts]
@@ -120,7 +122,12 @@ def _shown(result: Split) -> Table:
         lines[f"positive ({result.positive})"] = [f"{part.positives:,}" for part in result.parts]
         lines["share positive"] = [f"{part.positive_share:.3%}" for part in result.parts]
     else:
-        for value in result.parts[0].counts:
+        values = list(result.parts[0].counts)
+        for place in excerpt([sum(part.counts[each] for part in result.parts) for each in values]):
+            if isinstance(place, str):
+                lines[place] = ["" for _ in result.parts]
+                continue
+            value = values[place]
             lines[f"class {value}"] = [f"{part.counts[value]:,}" for part in result.parts]
     if result.by == "key":
         lines["keys"] = [

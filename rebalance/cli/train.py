@@ -8,6 +8,7 @@ import click
 
 from rebalance.cli import class_options, options
 from rebalance.cli.learner_options import learner
+from rebalance.cli.loss_options import facts_of, losses, scale
 from rebalance.cli.output import Console, facts
 
 
@@ -15,6 +16,8 @@ from rebalance.cli.output import Console, facts
 @options.inputs
 @options.output("The model to write, for example model.rbl.")
 @learner
+@losses
+@scale
 @click.option(
     "--correction",
     type=click.Choice(["offset", "weight", "posthoc"]),
@@ -55,6 +58,7 @@ def train(
     output: str,
     model: str,
     settings: dict[str, Any],
+    weighting: dict[str, Any],
     correction: str | None,
     robust: bool,
     natural: bool,
@@ -93,6 +97,7 @@ def train(
     from rebalance.steps.train import TrainResult
     from rebalance.steps.train import train as step
     from rebalance.steps.train_task import TrainAsked
+    from rebalance.steps.weighting import Weighting
 
     asked = TrainAsked(
         inputs,
@@ -109,6 +114,7 @@ def train(
         balancing=balancing_of(logit_adjustment, balanced_softmax=balanced_softmax),
         settings=Settings(**settings, seed=seed, threads=console.threads, robust=robust or None),
         wanted=Wanted.of(calibrate_on, recalibrate, check=check_calibration),
+        weighting=Weighting.of(**weighting),
         clobber=not no_clobber,
     )
     result = step(asked, console)
@@ -127,6 +133,7 @@ def train(
         for name, value in result.summary.items()
         if name != "learner"
     }
+    shown |= facts_of(result.document()["weighting"], result.document()["costs"])
     if result.calibrated is not None:
         shown |= result.calibrated.facts()
     parts = [facts(f"{model} model: {output}", shown)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from decimal import Decimal
 
+from rebalance.core.class_advice import advise_classes
 from rebalance.core.situation import Advice, Situation, command
 
 NEARLY_BALANCED = 5.0
@@ -27,6 +28,8 @@ def advise(situation: Situation) -> list[Advice]:
     """
     first = [*_before(situation), *_about_columns(situation)]
     if situation.rare < HOPELESS:
+        if situation.classes > 2 and not situation.positive_was_named and situation.features:
+            return [*first, *advise_classes(situation)]
         return [*first, _too_few(situation)]
     if not situation.features:
         return [*first, Advice("No column is left to learn from: join some to the table.")]
@@ -51,7 +54,7 @@ def _before(situation: Situation) -> list[Advice]:
     advice = [Advice(reason) for reason in found]
     if situation.classes > 2 and not situation.positive_was_named:
         reason = (
-            f"The label has {situation.classes} classes: name the one you look for, and all the "
+            f"The label has {situation.classes:,} classes: name the one you look for, and all the "
             f"others count as negative (below it is the rarest, '{situation.positive}'). Or take "
             "them all: 'pilot' without --positive, 'sample' with --rows or a rate for each, then "
             "'train', 'predict' and 'evaluate'."

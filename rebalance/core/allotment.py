@@ -22,6 +22,8 @@ from rebalance.errors import DataError, UsageError
 PARTS = ("train", "test", "validation")
 TRAIN, TEST, VALIDATION = range(3)
 _BINS = 1 << 16
+_LEAST_BINS = 16
+_CELLS = 1 << 22  # of 8 bytes, over all strata
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -67,6 +69,17 @@ class Shares:
         """
         return round(self.test * total), round((self.validation or 0.0) * total)
 
+    def sizes_with_train(self, total: int) -> tuple[int, int]:
+        """The same, but that one of `total` always trains.
+
+        >>> Shares(0.6).sizes_with_train(1), Shares(0.2).sizes_with_train(3)
+        ((0, 0), (1, 0))
+        """
+        test, validation = self.sizes(total)
+        if test + validation < total:
+            return test, validation
+        return min(test, total - 1), min(validation, max(total - 1 - test, 0))
+
     def lacking(self, total: int) -> str | None:
         """The first part that would get none of `total`; None where each gets one.
 
@@ -84,29 +97,57 @@ class Shares:
 
 
 class DrawCounts:
-    """First look: how many draws of each stratum fall into each of 2**16 equal bins."""
+    """First look: how many draws of each stratum fall into each of up to 2**16 equal bins.
+
+    Of many strata the bins are fewer, so that all of them take no more than 32 MB while there are
+    at least 16: bins that are halved hold the sum of two. Cuts stay exact, they are made in the
+    second look; there are only more rows to collect then, a share of 1 / bins of each stratum.
+    """
 
     def __init__(self) -> None:
-        self._counts = np.zeros((0, _BINS), dtype=np.int64)
+        self._bins = _BINS
+        self._strata = 0
+        self._counts = np.zeros((2, _BINS), dtype=np.int64)  # room, which doubles
 
     def add(self, strata: Codes, draws: Floats) -> None:
         """Count rows: the number of each one's stratum, from 0, and its draw in [0, 1)."""
-        more = int(strata.max(initial=-1)) + 1 - len(self._counts)
-        if more > 0:
+        self._strata = max(self._strata, int(strata.max(initial=-1)) + 1)
+        if self._strata > len(self._counts):
+            room = 1 << (self._strata - 1).bit_length()
+            while self._bins > _LEAST_BINS and room * self._bins > _CELLS:
+                self._counts = self._counts.reshape(len(self._counts), -1, 2).sum(axis=2)
+                self._bins //= 2
+            more = room - len(self._counts)
             self._counts = np.pad(self._counts, ((0, more), (0, 0)))
-        np.add.at(self._counts.reshape(-1), _bin(strata, draws), 1)
+        np.add.at(self._counts.reshape(-1), self.bin(strata, draws), 1)
+
+    def bin(self, strata: Codes, draws: Floats) -> Codes:
+        """The number of the bin of each row, over all strata."""
+        numbers: Codes = strata * self._bins + (draws * self._bins).astype(np.int64)
+        return numbers
+
+    @property
+    def bins(self) -> int:
+        """How many bins there are, over all strata."""
+        return self._strata * self._bins
 
     @property
     def totals(self) -> Codes:
         """Rows by stratum."""
-        totals: Codes = self._counts.sum(axis=1)
+        totals: Codes = self._counts[: self._strata].sum(axis=1)
         return totals
 
-    def locate(self, stratum: int, rank: int) -> tuple[int, int]:
-        """The bin that holds the draw of this rank (0 is the smallest), and its rank in there."""
-        below = np.concatenate([[0], np.cumsum(self._counts[stratum])])
-        found = int(np.searchsorted(below, rank, side="right")) - 1
-        return stratum * _BINS + found, rank - int(below[found])
+    def locate(self, ranks: Codes) -> tuple[Codes, Codes]:
+        """The bin that holds the draw of one rank of each stratum, and the draw's rank in there.
+
+        All have shape (strata,), and rank 0 is the smallest. A rank that is no row's has the bin
+        after the stratum's last.
+        """
+        upto = np.cumsum(self._counts[: self._strata], axis=1)
+        found = (upto <= ranks[:, None]).sum(axis=1)
+        own = np.arange(self._strata)
+        below = np.where(found > 0, upto[own, np.maximum(found - 1, 0)], 0)
+        return own * self._bins + found, ranks - below
 
 
 class RankCuts:
@@ -119,20 +160,20 @@ class RankCuts:
 
     def __init__(self, counts: DrawCounts, sizes: Sequence[tuple[int, int]]) -> None:
         # A cut is the first row beyond the part: its bin, and its rank in there.
-        self._cuts: dict[tuple[int, int], tuple[int, int]] = {}
-        self._shape = (len(sizes), 2)
-        totals = counts.totals
-        for stratum, (test, validation) in enumerate(sizes):
-            for cut, rank in enumerate((test, test + validation)):
-                if rank < totals[stratum]:  # else no row is beyond
-                    self._cuts[stratum, cut] = counts.locate(stratum, rank)
-        self._bins = np.array(sorted({name for name, _ in self._cuts.values()}), dtype=np.int64)
+        ranks = np.cumsum(np.array(sizes, dtype=np.int64).reshape(-1, 2), axis=1)
+        self._counts = counts
+        self._beyond = ranks < counts.totals[:, None]  # else no row is beyond
+        located = [counts.locate(ranks[:, cut]) for cut in (0, 1)]
+        self._bins = np.column_stack([bins for bins, _ in located])
+        self._ranks = np.column_stack([rank for _, rank in located])
+        self._matters = np.zeros(counts.bins, dtype=bool)
+        self._matters[self._bins[self._beyond]] = True
         self._found: list[tuple[Codes, Floats, Codes]] = []
 
     def collect(self, strata: Codes, draws: Floats, start: int) -> None:
         """Remember the rows in the bins that matter; `start` is the number of the first row."""
-        number = _bin(strata, draws)
-        rows = np.flatnonzero(np.isin(number, self._bins))
+        number = self._counts.bin(strata, draws)
+        rows = np.flatnonzero(self._matters[number])
         self._found.append((number[rows], draws[rows], rows + start))
 
     def finish(self) -> RankParts:
@@ -140,10 +181,10 @@ class RankCuts:
         number, draws, rows = (np.concatenate(arrays) for arrays in zip(*self._found, strict=True))
         order = np.lexsort((rows, draws, number))
         number, draws, rows = number[order], draws[order], rows[order]
-        found = RankParts(np.full(self._shape, np.inf), np.zeros(self._shape, dtype=np.int64))
-        for place, (name, rank) in self._cuts.items():
-            at = int(np.searchsorted(number, name)) + rank
-            found.draws[place], found.rows[place] = draws[at], rows[at]
+        shape = self._beyond.shape
+        found = RankParts(np.full(shape, np.inf), np.zeros(shape, dtype=np.int64))
+        at = np.searchsorted(number, self._bins[self._beyond]) + self._ranks[self._beyond]
+        found.draws[self._beyond], found.rows[self._beyond] = draws[at], rows[at]
         return found
 
 
@@ -285,11 +326,6 @@ def _cut(times: NDArray[Any], wanted: int, low: int, high: int) -> int | None:
     return min(
         (end for end in ends if low < end < high), key=lambda end: abs(end - wanted), default=None
     )
-
-
-def _bin(strata: Codes, draws: Floats) -> Codes:
-    numbers: Codes = strata * _BINS + (draws * _BINS).astype(np.int64)
-    return numbers
 
 
 def _between(test: NDArray[np.bool_], test_or_validation: NDArray[np.bool_]) -> Parts:

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.classes import Classes, listed, log_softmax
+from rebalance.core.classes import Classes, listed, log_softmax, repeated
 from rebalance.errors import UsageError
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 FLOOR_SHARE = 0.1
+WIDEST = 1_000  # classes, of which a sample's rows carry log pi_k: 8 KB a row
 TWO_WAYS = (
     "give each class its own rate, --rate a=0.1,b=0.02 (those not named are kept whole), or "
     "--rows N, spread evenly over the classes"
@@ -76,6 +79,21 @@ def spread(rows: float, counts: Sequence[int]) -> list[float]:
     return budget
 
 
+def spread_level(rows: float, counts: Counts) -> float:
+    """The number of rows that `spread` gives to each class that has more; inf where none has.
+
+    >>> spread_level(100, np.array([10, 500, 80])), spread_level(600, np.array([10, 500, 80]))
+    (45.0, inf)
+    """
+    ordered = np.sort(counts)
+    upto = np.cumsum(ordered)
+    larger = np.arange(len(counts) - 1, -1, -1)
+    at = int(np.searchsorted(upto + ordered * larger, rows, side="left"))
+    if at == len(counts):
+        return float("inf")
+    return float((rows - (upto[at - 1] if at else 0)) / (larger[at] + 1))
+
+
 @dataclass(frozen=True)
 class ClassDesign:
     """How a sample of many classes was drawn; tuples are in the order of the classes.
@@ -112,8 +130,32 @@ class ClassDesign:
         part = (1 - self.mix) * self.c[place] * np.exp(log_score)
         return np.clip(self.mix * rate + part, self.floors[place], 1.0)
 
+    @property
+    def has_offsets(self) -> bool:
+        """Whether the rows of a sample carry log pi_k of all classes."""
+        return len(self.label) <= WIDEST
+
+    @cached_property
+    def _arrays(self) -> tuple[Floats, Floats, Floats]:
+        return np.array(self.rates), np.array(self.c), np.array(self.floors)
+
+    def own_pi(self, codes: Counts, log_score: Floats) -> Floats:
+        """The probability with which rows of any class are kept, shape (n,).
+
+        codes : each row's class. log_score : log t of that class.
+        """
+        rates, c, floors = self._arrays
+        rate = rates[codes]
+        if self.score == "uniform":
+            return np.minimum(rate, 1.0)
+        part = (1 - self.mix) * c[codes] * np.exp(log_score)
+        found = np.clip(self.mix * rate + part, floors[codes], 1.0)
+        return np.asarray(np.where(rate >= 1, 1.0, found))
+
     def log_pi(self, log_score: Floats) -> Floats:
         """log pi_k of rows with these log t, shape (n, K): what sampling adds to log p_k."""
+        if self.score == "uniform":
+            return repeated(np.log(np.minimum(self._arrays[0], 1.0)), len(log_score))
         found = np.empty(log_score.shape, order="F")
         for place in range(len(self.label)):
             found[:, place] = np.log(self.pi(place, log_score[:, place]))

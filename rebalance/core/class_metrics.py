@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from rebalance.core.calibration import EPS
 from rebalance.core.metrics import roc_auc
-from rebalance.core.ranking import blocks, rank
+from rebalance.core.ranking import rank
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.integer]
+
+_FEW = 4_096  # rows of a class; of more it is quicker to sort all
 
 CLASS_METRICS = (
     "rows", "weight", "log_loss", "accuracy", "balanced_accuracy", "roc_auc", "share_difference",
@@ -56,52 +58,111 @@ def score_classes(
     >>> found.overall["accuracy"], round(found.overall["share_difference"], 9)
     (1.0, 0.2)
     """
-    count, known = len(values), len(y_prob)
-    losses, hits = 0.0, np.zeros(count)
-    observed, predicted = np.zeros(count), np.zeros(count)
-    for part in blocks(len(codes)):
-        own, w = codes[part], _part(sample_weight, part)
-        columns = [column[part] for column in y_prob]
-        best, highest, truth = np.zeros(len(own), dtype=np.int64), columns[0], np.zeros(len(own))
-        for place, column in enumerate(columns):
-            truth = np.where(own == place, column, truth)
-            best = np.where(column > highest, place, best)
-            highest = np.maximum(column, highest)
-            predicted[place] += float(w @ column)
-        losses -= float(w @ np.log(np.clip(truth, EPS, 1 - EPS)))
-        observed += np.bincount(own, w, count)
-        hits += np.bincount(own, w * (best == own), count)
-    total = float(observed.sum())
-    nothing = float("nan")
-    rows = np.bincount(codes, minlength=count)
-    each: dict[str, dict[str, float]] = {}
-    for place, value in enumerate(values):
-        found = dict.fromkeys(OF_EACH_CLASS, nothing)
-        found |= {"rows": float(rows[place]), "weight": float(observed[place])}
+    scorer = ClassScorer(codes, len(values), sample_weight)
+    for place, column in enumerate(y_prob):
+        scorer.add(place, column)
+    return scorer.figures(values)
+
+
+class ClassScorer:
+    """Scores the columns of classes one by one, so that they need not all be in memory.
+
+    See `score_classes`; about 40 bytes a row are held.
+    """
+
+    def __init__(self, codes: Codes, count: int, sample_weight: Floats | None = None) -> None:
+        self._codes = codes
+        self._weight = sample_weight
+        self._order = np.argsort(codes, kind="stable")
+        self._rows = np.bincount(codes, minlength=count)
+        self._starts = np.cumsum(self._rows) - self._rows
+        self._observed = np.bincount(codes, sample_weight, count).astype(np.float64)
+        self._predicted = np.zeros(count)
+        self._auc = np.full(count, np.nan)
+        self._truth = np.zeros(len(codes))
+        self._highest = np.full(len(codes), -1.0)
+        self._best = np.zeros(len(codes), dtype=np.int32)
+        self.sums = np.zeros(len(codes))
+
+    def add(self, place: int, column: Floats) -> None:
+        """The probabilities of one class, shape (n,); classes come in their order."""
+        own = self._order[self._starts[place] : self._starts[place] + self._rows[place]]
+        self._truth[own] = column[own]
+        self._best[column > self._highest] = place  # the first of equals
+        np.maximum(column, self._highest, out=self._highest)
+        self.sums += column
+        total = column.sum() if self._weight is None else self._weight @ column
+        self._predicted[place] = float(total)
+        self._auc[place] = auc_of_class(own, column, self._weight)
+
+    def figures(self, values: Sequence[str]) -> ClassFigures:
+        """Every figure, once all columns were added."""
+        count = len(values)
+        observed, predicted = self._observed, self._predicted
+        losses = np.log(np.clip(self._truth, EPS, 1 - EPS))
+        hit = (self._best == self._codes).astype(np.float64)
+        loss = -float(losses.sum() if self._weight is None else self._weight @ losses)
+        hits = np.bincount(self._codes, hit if self._weight is None else self._weight * hit, count)
+        total = float(observed.sum())
+        nothing = float("nan")
+        each: dict[str, dict[str, float]] = {}
+        for place, value in enumerate(values):
+            found = dict.fromkeys(OF_EACH_CLASS, nothing)
+            found |= {"rows": float(self._rows[place]), "weight": float(observed[place])}
+            if total > 0:
+                found["mean_observed"] = float(observed[place] / total)
+                found["mean_predicted"] = float(predicted[place] / total)
+            if observed[place] > 0:
+                found["predicted_over_observed"] = float(predicted[place] / observed[place])
+                found["recall"] = float(hits[place] / observed[place])
+            found["roc_auc"] = float(self._auc[place])
+            each[value] = found
+        overall = dict.fromkeys(CLASS_METRICS, nothing)
+        overall |= {"rows": float(len(self._codes)), "weight": total}
         if total > 0:
-            found["mean_observed"] = float(observed[place] / total)
-            found["mean_predicted"] = float(predicted[place] / total)
-        if observed[place] > 0:
-            found["predicted_over_observed"] = float(predicted[place] / observed[place])
-            found["recall"] = float(hits[place] / observed[place])
-        if place < known:
-            found["roc_auc"] = roc_auc(rank(codes == place, y_prob[place], sample_weight))
-        each[value] = found
-    overall = dict.fromkeys(CLASS_METRICS, nothing) | {"rows": float(len(codes)), "weight": total}
-    if total > 0:
-        overall["log_loss"] = losses / total
-        overall["accuracy"] = float(hits.sum() / total)
-        overall["balanced_accuracy"] = _mean(each, "recall")
-        overall["roc_auc"] = _mean(each, "roc_auc")
-        overall["share_difference"] = float(np.abs(predicted - observed).sum() / total)
-    return ClassFigures(overall, each)
+            overall["log_loss"] = loss / total
+            overall["accuracy"] = float(hits.sum() / total)
+            overall["balanced_accuracy"] = _mean(each, "recall")
+            overall["roc_auc"] = _mean(each, "roc_auc")
+            overall["share_difference"] = float(np.abs(predicted - observed).sum() / total)
+        return ClassFigures(overall, each)
+
+
+def auc_of_class(own: Codes, column: Floats, sample_weight: Floats | None) -> float:
+    """ROC AUC of one class against all others; NaN where one side has no weight.
+
+    Most of many classes have few rows: these are sorted then, and all others placed among them.
+
+    own : the rows of the class. column : their probability of it, of all rows, shape (n,).
+
+    >>> auc_of_class(np.array([2]), np.array([0.1, 0.5, 0.5, 0.9]), None)
+    0.5
+    """
+    if len(own) > _FEW:
+        y_true = np.zeros(len(column), dtype=bool)
+        y_true[own] = True
+        return roc_auc(rank(y_true, column, sample_weight))
+    order = np.argsort(column[own], kind="stable")
+    positives = column[own[order]]
+    weight = np.ones(len(own)) if sample_weight is None else sample_weight[own[order]]
+    upto = np.concatenate([[0.0], np.cumsum(weight)])
+    # Twice the weight of the positives above each row, ties once: of all rows, less their own.
+    above = 2.0 * upto[-1] - upto[np.searchsorted(positives, column, "left")]
+    above -= upto[np.searchsorted(positives, column, "right")]
+    if sample_weight is None:
+        rest = float(len(column) - len(own))
+        twice = above.sum() - above[own].sum()
+    else:
+        above[own] = 0.0
+        twice = sample_weight @ above
+        others = sample_weight.copy()
+        others[own] = 0.0
+        rest = float(others.sum())
+    if not (upto[-1] > 0 and rest > 0):
+        return float("nan")
+    return float(twice / (2.0 * upto[-1] * rest))
 
 
 def _mean(each: dict[str, dict[str, float]], name: str) -> float:
     found = [figures[name] for figures in each.values() if not np.isnan(figures[name])]
     return float(np.mean(found)) if found else float("nan")
-
-
-def _part(sample_weight: Floats | None, part: slice) -> Floats:
-    """The weights of some rows, 1 each where there are none."""
-    return np.ones(part.stop - part.start) if sample_weight is None else sample_weight[part]

@@ -15,13 +15,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.labels import known_codes
+from rebalance.core.label_values import LabelValues
 from rebalance.errors import UsageError, nearest
 
 Floats = NDArray[np.float64]
@@ -48,7 +49,16 @@ class Classes:
         DataError : a label is null, or a value that was not there when the classes were counted.
         """
         remedy = f"known classes are {listed(self.values)}"
-        return known_codes(array, self.values, self.column, start, remedy)
+        return self._numbered.known_codes(array, start, remedy)
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each class stands in `values`."""
+        return {value: at for at, value in enumerate(self.values)}
+
+    @cached_property
+    def _numbered(self) -> LabelValues:
+        return LabelValues(self.column, self.values)
 
     def require(self, names: Iterable[str], option: str) -> None:
         """Check that classes that the user named are there.
@@ -58,7 +68,7 @@ class Classes:
         UsageError : one is not; the nearest are given.
         """
         for name in names:
-            if name not in self.values:
+            if name not in self.places:
                 raise UsageError(
                     f"'{self.column}' has no class '{name}' (named by {option})",
                     remedy=nearest(name, self.values),
@@ -93,13 +103,23 @@ def listed(values: Sequence[str], counts: Sequence[int] | None = None) -> str:
     else:
         order = sorted(zip(values, counts, strict=True), key=lambda pair: (-pair[1], pair[0]))
         shown = [f"{value} ({count:,})" for value, count in order]
-    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    more = f" and {len(shown) - _NAMED:,} more" if len(shown) > _NAMED else ""
     return ", ".join(shown[:_NAMED]) + more
 
 
 def columns_of(values: Floats, rows: NDArray[Any]) -> Floats:
     """The rows at these positions, or where a mask is true, in Fortran order, shape (m, K)."""
+    if _is_repeated(values):
+        count = np.count_nonzero(rows) if rows.dtype == np.bool_ else len(rows)
+        return repeated(values[0], int(count))
     return np.asfortranarray(values[rows])
+
+
+def classes_of(values: Floats, places: Codes) -> Floats:
+    """The columns at these places, in Fortran order, shape (n, K')."""
+    if _is_repeated(values):
+        return repeated(values[0, places], len(values))
+    return np.asfortranarray(values[:, places])
 
 
 def log_softmax(scores: Floats) -> Floats:
@@ -183,8 +203,10 @@ def _highest(scores: Floats) -> Floats:
     return highest
 
 
-def repeated(values: Sequence[float], rows: int) -> Floats:
-    """The same numbers for every row, shape (rows, K)."""
-    found = np.empty((rows, len(values)), order="F")
-    found[:] = np.asarray(values)
-    return found
+def repeated(values: Sequence[float] | Floats, rows: int) -> Floats:
+    """The same numbers for every row, shape (rows, K), in the memory of one; read only."""
+    return np.broadcast_to(np.asarray(values, dtype=np.float64), (rows, len(values)))
+
+
+def _is_repeated(values: Floats) -> bool:
+    return len(values) > 1 and values.strides[0] == 0

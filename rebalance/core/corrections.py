@@ -15,7 +15,10 @@ Kind = Literal["exact", "approximate", "calibrated", "refused"]
 
 OFFSET, WEIGHT, POSTHOC = "offset", "weight", "posthoc"
 _THINNED = ("nonuniform", "uniform", "random-under")
-ANY, CURRICULUM, TWO_STAGE = "any", "curriculum", "two-stage"
+_ANY_FIT = (OFFSET, WEIGHT, POSTHOC, "none")
+ANY = "any"
+# What is done at the fit, by options of `rebalance train`.
+CLASS_WEIGHT, FOCAL, CURRICULUM, TWO_STAGE = "class-weight", "focal", "curriculum", "two-stage"
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,41 @@ CORRECTIONS: tuple[Correction, ...] = (
         "log p_k = f_k + the adjustment of class k, made to sum to 1",
     ),
     Correction(
+        (CLASS_WEIGHT,),
+        ("logistic",),
+        _ANY_FIT,
+        "exact",
+        "weights act as pi: fit logit p_s = g + l + log(w_1 / w_0); logit p = g; with a large "
+        "penalty approximate",
+    ),
+    Correction(
+        (CLASS_WEIGHT,),
+        ("gbm",),
+        _ANY_FIT,
+        "approximate",
+        "the same; trees are regularised by the weighted rows",
+        "--calibrate-on TABLE",
+    ),
+    Correction(
+        (FOCAL,),
+        ("logistic",),
+        _ANY_FIT,
+        "exact",
+        "p = h(q) / (h(q) + h(1 - q)), h(v) = v / ((1-v)^gamma - gamma (1-v)^(gamma-1) v log v), "
+        "then as for weights; with a large penalty approximate",
+    ),
+    Correction(
+        (FOCAL,),
+        ("gbm",),
+        _ANY_FIT,
+        "approximate",
+        "the same; trees stop short of the loss's minimum",
+        "--calibrate-on TABLE",
+    ),
+    Correction(
         (CURRICULUM,),
         ("gbm",),
-        (OFFSET, WEIGHT, POSTHOC, "none"),
+        _ANY_FIT,
         "approximate",
         "each stage keeps rows with pi_k(a) and starts from the log odds so far + log pi_1 - log "
         "pi_0, which the next drops",
@@ -135,7 +170,7 @@ CORRECTIONS: tuple[Correction, ...] = (
     Correction(
         (TWO_STAGE,),
         ("gbm",),
-        (OFFSET, WEIGHT, POSTHOC, "none"),
+        _ANY_FIT,
         "approximate",
         "the second stage keeps rows with pi_k and starts from the first one's log odds + log pi_1 "
         "- log pi_0, which is dropped",

@@ -28,6 +28,7 @@ _BINS_PER_UNIT = 8192
 _LOWEST, _HIGHEST = -700.0, 700.0  # exp of these is a float64
 _HALVINGS = 80
 _AT_ONCE = 1 << 18
+_FEW = 1 << 16
 
 UNIFORM, LOCAL = "uniform", "local-case-control"
 # Of these no probability is known: rows were made, or chosen by what is next to them.
@@ -179,6 +180,11 @@ class ScoreHistogram:
 
     def _filled(self) -> tuple[Floats, Floats]:
         """log t at the middle of the bins that have rows, ascending, and their counts."""
+        if not len(self._counts) and 0 < self._count < _FEW:
+            # There may be thousands of histograms, of many classes: no bins for what is between.
+            bins = np.clip(np.concatenate(self._waiting), _LOWEST, _HIGHEST) * _BINS_PER_UNIT
+            placed, counts = np.unique(np.floor(bins).astype(np.int64), return_counts=True)
+            return self._log_score((placed + 0.5) / _BINS_PER_UNIT), counts.astype(np.float64)
         self._count_waiting()
         filled = np.flatnonzero(self._counts)
         rank = (filled + self._first + 0.5) / _BINS_PER_UNIT

@@ -50,38 +50,60 @@ class Information:
         self.with_offset = np.zeros((size, size))
         self.with_weights = np.zeros((size, size))
 
-    def add(self, z: Floats, log_odds: Floats, chances: Chances, weight: Floats) -> None:
-        """Add rows before a draw: z, shape (n, d), the population's log odds, chances, weights."""
+    def add(
+        self,
+        z: Floats,
+        log_odds: Floats,
+        chances: Chances,
+        weight: Floats,
+        *,
+        share: Floats | None = None,
+    ) -> None:
+        """Add rows before a draw: z, shape (n, d), the population's log odds, chances, weights.
+
+        share : where log odds are not known but have a distribution, how likely each of k is; then
+            `log_odds` has the shape (k, n).
+        """
         y_prob = probability(log_odds)
         inside = weight * y_prob * (1 - y_prob)
-        self.population += _outer(z, inside)
-        self.with_offset += _outer(z, inside * chances.pi_1 * chances.pi_0 / _kept(y_prob, chances))
-        self.with_weights += _outer(z, inside * _noise(y_prob, chances))
+        kept = inside * chances.pi_1 * chances.pi_0 / _kept(y_prob, chances)
+        self.population += _outer(z, _mean(inside, share))
+        self.with_offset += _outer(z, _mean(kept, share))
+        self.with_weights += _outer(z, _mean(inside * self.noise(y_prob, chances), share))
 
     def add_kept(
-        self, z: Floats, log_odds: Floats, chances: Chances, pi: Floats, weight: Floats
+        self,
+        z: Floats,
+        log_odds: Floats,
+        chances: Chances,
+        *,
+        pi: Floats,
+        weight: Floats,
+        share: Floats | None = None,
     ) -> None:
         """Add rows that were kept, each with chance pi: it stands for 1/pi of the population."""
         y_prob = probability(log_odds)
         inside = weight * y_prob * (1 - y_prob)
         sampled = chances.pi_1 * chances.pi_0 / _kept(y_prob, chances) ** 2
-        self.population += _outer(z, inside / pi)
-        self.with_offset += _outer(z, inside * sampled)
-        self.with_weights += _outer(z, inside / pi * _noise(y_prob, chances))
+        self.population += _outer(z, _mean(inside / pi, share))
+        self.with_offset += _outer(z, _mean(inside * sampled, share))
+        self.with_weights += _outer(z, _mean(inside / pi * self.noise(y_prob, chances), share))
+
+    @staticmethod
+    def noise(y_prob: Floats, chances: Chances) -> Floats:
+        """B over I, row by row."""
+        return 1 + y_prob * (1 / chances.pi_0 - 1) + (1 - y_prob) * (1 / chances.pi_1 - 1)
 
     def efficiency(self, correction: str) -> float:
         """d / trace(I V) for `correction` "offset" or "weight".
 
         z may have columns that say the same thing: d is then the number of those that do not.
         """
-        unit = np.sqrt(np.maximum(np.diag(self.population), np.finfo(np.float64).tiny))
-        values, vectors = np.linalg.eigh(self.population / np.outer(unit, unit))
-        real = values > _EMPTY * values[-1]
-        white = vectors[:, real] / np.sqrt(values[real]) / unit[:, None]
+        white = whitening(self.population)
         if correction == "weight":
-            return float(real.sum() / np.trace(white.T @ self.with_weights @ white))
+            return float(white.shape[1] / np.trace(white.T @ self.with_weights @ white))
         kept = np.linalg.eigvalsh(white.T @ self.with_offset @ white)
-        return float(real.sum() / (1 / kept).sum()) if kept[0] > 0 else 0.0
+        return float(white.shape[1] / (1 / kept).sum()) if kept[0] > 0 else 0.0
 
 
 def _kept(y_prob: Floats, chances: Chances) -> Floats:
@@ -89,9 +111,16 @@ def _kept(y_prob: Floats, chances: Chances) -> Floats:
     return y_prob * chances.pi_1 + (1 - y_prob) * chances.pi_0
 
 
-def _noise(y_prob: Floats, chances: Chances) -> Floats:
-    """B over I, row by row."""
-    return 1 + y_prob * (1 / chances.pi_0 - 1) + (1 - y_prob) * (1 / chances.pi_1 - 1)
+def _mean(factor: Floats, share: Floats | None) -> Floats:
+    return factor if share is None else share @ factor
+
+
+def whitening(information: Floats) -> Floats:
+    """W with W'IW = 1, shape (d, k): k directions that have information."""
+    unit = np.sqrt(np.maximum(np.diag(information), np.finfo(np.float64).tiny))
+    values, vectors = np.linalg.eigh(information / np.outer(unit, unit))
+    real = values > _EMPTY * values[-1]
+    return np.asarray(vectors[:, real] / np.sqrt(values[real]) / unit[:, None])
 
 
 def _outer(z: Floats, factor: Floats) -> Floats:

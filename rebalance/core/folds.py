@@ -36,9 +36,10 @@ def class_folds(
     [1, 1, 0, -1, 0]
     """
     folds = np.full(len(codes), -1, dtype=np.int64)
-    for value in np.unique(codes):
-        members = np.flatnonzero(codes == value)
-        if len(members) >= count:
-            order = np.argsort(draws[members], kind="stable")
-            folds[members[order]] = np.arange(len(members)) % count
+    rows = np.bincount(codes)
+    order = np.lexsort((draws, codes))
+    own = codes[order]
+    within = np.arange(len(codes)) - (np.cumsum(rows) - rows)[own]
+    enough = rows[own] >= count
+    folds[order[enough]] = within[enough] % count
     return folds

@@ -6,21 +6,22 @@ the same label, and true, True and TRUE are.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rebalance.core.arrays import to_numpy
+from rebalance.core.label_values import LabelValues, canonical
 from rebalance.errors import ArtifactError, DataError, nearest
 
-MAX_VALUES = 1_000
+__all__ = [
+    "Label", "LabelCounter", "ManyClassesError", "canonical", "choose_label", "is_positive",
+    "label_codes",
+]  # fmt: skip
+
 SHOWN = 12
 
 
@@ -66,76 +67,18 @@ class ManyClassesError(DataError):
     """A label has three or more values, and none was named as the positive one."""
 
 
-def canonical(value: Any) -> str:
-    """The text a label value is compared by.
-
-    >>> canonical(1), canonical(1.0), canonical("1"), canonical(True), canonical("True")
-    ('1', '1', '1', 'true', 'true')
-    >>> from decimal import Decimal
-    >>> canonical(Decimal("1.00")), canonical(Decimal("0.50")), canonical(0.5)
-    ('1', '0.5', '0.5')
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, Decimal):
-        text = f"{value:f}"
-        text = text.rstrip("0").rstrip(".") if "." in text else text
-        return "0" if text == "-0" else text
-    if isinstance(value, bytes):  # text from writers that do not mark it as such
-        value = value.decode(errors="backslashreplace")
-    text = str(value)
-    if text in ("True", "TRUE", "False", "FALSE"):
-        return text.lower()
-    return re.sub(r"^(-?[0-9]+)\.0+$", r"\1", text)
-
-
 def label_codes(
-    array: pa.Array, values: list[str], column: str, start: int = 0, limit: int | None = None
+    array: pa.Array, values: list[str], column: str, start: int = 0
 ) -> NDArray[np.int64]:
     """The position in `values` of each row's label; new values are appended to `values`.
 
     Raises
     ------
-    DataError : a label is null or NaN, is a list or a struct, or there are more values than
-        `limit`, by default `MAX_VALUES`.
+    DataError : see `core.label_values.LabelValues.codes`.
     """
-    most = MAX_VALUES if limit is None else limit
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
-    if pa.types.is_nested(array.type):
-        raise DataError(
-            f"the label is of type {array.type}, which is no class",
-            where=f"column '{column}'",
-            remedy="name a column that holds classes, with --label",
-        )
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    missing = pc.is_null(array, nan_is_null=True)
-    if pc.any(missing).as_py():
-        first = start + pc.index(missing, True).as_py()
-        raise DataError(
-            f"the label is missing in {pc.sum(missing).as_py()} of the rows just read",
-            where=f"column '{column}', first in row {first} (counting from 0)",
-            remedy="fill it in or leave those rows out",
-        )
-    encoded = array.dictionary_encode()
-    position = np.empty(len(encoded.dictionary), dtype=np.int64)
-    known = {text: at for at, text in enumerate(values)}
-    for code, value in enumerate(encoded.dictionary.to_pylist()):
-        text = canonical(value)
-        if text not in known:
-            known[text] = len(values)
-            values.append(text)
-        position[code] = known[text]
-        if len(values) > most:
-            raise DataError(
-                f"the label has more than {most:,} different values",
-                where=f"column '{column}'",
-                remedy="name a column that holds classes, with --label, or put rare ones together",
-            )
-    codes: NDArray[np.int64] = position[to_numpy(encoded.indices)]
+    found = LabelValues(column, values)
+    codes = found.codes(array, start)
+    values += found.texts[len(values) :]
     return codes
 
 
@@ -144,25 +87,36 @@ class LabelCounter:
 
     def __init__(self, column: str) -> None:
         self.column = column
-        self.values: list[str] = []
+        self._values = LabelValues(column)
         self._counts = np.zeros(0, dtype=np.int64)
+
+    @property
+    def values(self) -> list[str]:
+        """The values in the order they came."""
+        return self._values.texts
 
     def add(self, array: pa.Array, start: int) -> NDArray[np.int64]:
         """Count rows; gives the position of each row's value in `values`.
 
         Raises
         ------
-        DataError : see `label_codes`.
+        DataError : see `core.label_values.LabelValues.codes`.
         """
-        codes = label_codes(array, self.values, self.column, start)
+        codes = self._values.codes(array, start)
         found = np.bincount(codes, minlength=len(self.values))
-        self._counts = found + np.pad(self._counts, (0, len(self.values) - len(self._counts)))
+        found[: len(self._counts)] += self._counts
+        self._counts = found
         return codes
+
+    def is_value(self, codes: NDArray[np.int64], value: str) -> NDArray[np.bool_]:
+        """Which of these codes stand for a value, shape (n,); none where it did not come yet."""
+        place = self._values.place_of(value)
+        return np.asarray(codes == place)
 
     @property
     def counts(self) -> dict[str, int]:
         """Rows by value, in the order the values came."""
-        return {value: int(count) for value, count in zip(self.values, self._counts, strict=True)}
+        return dict(zip(self.values, self._counts.tolist(), strict=True))
 
 
 def choose_label(column: str, counts: Mapping[str, int], asked: str | None) -> Label:
@@ -195,7 +149,7 @@ def choose_label(column: str, counts: Mapping[str, int], asked: str | None) -> L
             )
     elif len(counts) > 2:
         raise ManyClassesError(
-            f"the label has {len(counts)} classes where two are needed: {listed}",
+            f"the label has {len(counts):,} classes where two are needed: {listed}",
             where=where,
             remedy="name the rare one with --positive VALUE, and all others count as negative; or "
             "go step by step, with 'pilot', 'sample', 'train', which know many classes",
@@ -215,27 +169,8 @@ def is_positive(array: pa.Array, label: Label, start: int = 0) -> NDArray[np.boo
     ------
     DataError : a label is null, or a value that was not there when the label was chosen.
     """
-    remedy = "known values are " + ", ".join(label.values)
-    return np.asarray(known_codes(array, label.values, label.column, start, remedy) == 0)
-
-
-def known_codes(
-    array: pa.Array, known: Sequence[str], column: str, start: int, remedy: str
-) -> NDArray[np.int64]:
-    """The position in `known` of each row's label, shape (n,).
-
-    Raises
-    ------
-    DataError : a label is null, or a value that is not known.
-    """
-    values = list(known)
-    codes = label_codes(array, values, column, start)
-    if len(values) > len(known):
-        strange = values[len(known)]
-        first = start + int(np.argmax(codes == len(known)))
-        raise DataError(
-            f"the label has the value '{strange}', which was not there before",
-            where=f"column '{column}', row {first} (counting from 0)",
-            remedy=remedy,
-        )
-    return codes
+    more = len(label.values) - SHOWN
+    remedy = "known values are " + ", ".join(label.values[:SHOWN])
+    remedy += f" and {more:,} more" if more > 0 else ""
+    found = LabelValues(label.column, label.values).known_codes(array, start, remedy)
+    return np.asarray(found == 0)

@@ -7,13 +7,13 @@ of codes what they need. A value that is missing is filled in for the distances 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
@@ -72,15 +72,18 @@ class Matrix:
         Shape (m,) for numbers and codes, (m, elements) for vectors.
         """
         numbers = _number_columns(self.places)
-        whole = made.copy()
-        if len(numbers) and len(made):
-            whole[:, numbers] = self._scaler.inverse_transform(made[:, numbers])
-        return {
-            each.name: whole[:, each.start]
-            if each.stop == each.start + 1
-            else whole[:, each.start : each.stop]
-            for each in self.places
-        }
+        found = {}
+        at = 0  # among the numbers
+        for each in self.places:
+            part = made[:, each.start : each.stop]
+            if not each.codes and len(numbers):
+                # What the scaler's inverse does, a column at a time: contiguous, and in place.
+                place = slice(at, at + each.stop - each.start)
+                part = part * self._scaler.scale_[place]
+                part += self._scaler.mean_[place]
+                at = place.stop
+            found[each.name] = part[:, 0] if each.stop == each.start + 1 else part
+        return found
 
 
 def encode(columns: Columns, kinds: Mapping[str, Kind], *, fill: bool, as_numbers: bool) -> Matrix:
@@ -96,8 +99,6 @@ def encode(columns: Columns, kinds: Mapping[str, Kind], *, fill: bool, as_number
     DataError : a value is missing and is not filled in; a number is infinite; a category has more
         than `MAX_LEVELS` values; no feature varies.
     """
-    if not fill:
-        _refuse_missing(columns, kinds)
     parts: list[Floats] = []
     places: list[Place] = []
     start = 0
@@ -110,10 +111,12 @@ def encode(columns: Columns, kinds: Mapping[str, Kind], *, fill: bool, as_number
         parts.append(part)
         places.append(place)
         start = place.stop
-    values = np.empty((len(parts[0]), start))
-    for part, place in zip(parts, places, strict=True):
-        values[:, place.start : place.stop] = part
-    constant = tuple(each.name for each in places if _is_constant(values, each))
+    if not fill:
+        _refuse_missing(places)
+    values = np.hstack(parts)  # a copy, that is ours to scale
+    constant = tuple(
+        each.name for part, each in zip(parts, places, strict=True) if _is_constant(part, each)
+    )
     if len(constant) == len(places):
         raise DataError(
             "no feature varies: all rows are at the same place",
@@ -121,19 +124,22 @@ def encode(columns: Columns, kinds: Mapping[str, Kind], *, fill: bool, as_number
             remedy="give a table with columns that tell rows apart, or choose a method that does "
             "not look at features: random-under, random-over",
         )
-    scaler = _scaler()
-    numbers = _number_columns(tuple(places))
-    if len(numbers) == start:
-        values = scaler.fit_transform(values)
-    elif len(numbers):
-        values[:, numbers] = scaler.fit_transform(values[:, numbers])
+    values, scaler = _scaled(values, _number_columns(tuple(places)))
     return Matrix(values, tuple(places), constant, scaler)
 
 
-def _scaler() -> Any:
+def _scaled(values: Floats, numbers: NDArray[np.int64]) -> tuple[Floats, Any]:
+    """The matrix with these columns standardised, and what did it; overwrites the matrix."""
+    from sklearn import config_context
     from sklearn.preprocessing import StandardScaler
 
-    return StandardScaler()
+    scaler = StandardScaler(copy=False)
+    with config_context(assume_finite=True):  # seen by their least and greatest
+        if len(numbers) == values.shape[1]:
+            values = scaler.fit_transform(values)
+        elif len(numbers):
+            values[:, numbers] = scaler.fit_transform(values[:, numbers])
+    return values, scaler
 
 
 def _number_columns(places: tuple[Place, ...]) -> NDArray[np.int64]:
@@ -141,26 +147,21 @@ def _number_columns(places: tuple[Place, ...]) -> NDArray[np.int64]:
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
 
-def _is_constant(values: Floats, place: Place) -> bool:
-    part = values[:, place.start : place.stop]
+def _is_constant(part: Floats, place: Place) -> bool:
+    if part.shape[1] == 1:
+        return place.low == place.high
     return bool((part.min(axis=0) == part.max(axis=0)).all())
 
 
-def _refuse_missing(columns: Columns, kinds: Mapping[str, Kind]) -> None:
-    missing = {name: count for name in kinds if (count := _count_missing(columns[name]))}
+def _refuse_missing(places: list[Place]) -> None:
+    missing = [each for each in places if each.filled]
     if missing:
-        listed = ", ".join(f"'{name}' ({count:,})" for name, count in missing.items())
+        listed = ", ".join(f"'{each.name}' ({each.filled:,})" for each in missing)
         raise DataError(
             f"values are missing in {listed}, and there is no distance to a missing value",
             remedy="fill them in for the distances with --impute median (the median; of "
             "categories the most frequent), or leave those columns out with --drop",
         )
-
-
-def _count_missing(array: pa.Array) -> int:
-    if pa.types.is_fixed_size_list(array.type):
-        return int(np.isnan(_vector(array)).any(axis=1).sum())
-    return int(pc.sum(pc.is_null(array, nan_is_null=True)).as_py() or 0)
 
 
 def _vector(array: pa.Array) -> Floats:
@@ -176,7 +177,33 @@ def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
     if pa.types.is_fixed_size_list(array.type):
         values = _vector(array)
     else:
-        values = np.array(to_numpy(array.cast(pa.float64(), safe=False)))[:, None]
+        values = to_numpy(array.cast(pa.float64(), safe=False))[:, None]
+    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    filled, filled_with = 0, ""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        values, filled, filled_with = _filled(name, values)
+        low, high = float(values.min()), float(values.max())
+    place = Place(
+        name=name,
+        start=start,
+        stop=start + values.shape[1],
+        codes=False,
+        first_rows=np.empty(0, dtype=np.int64),
+        low=low,
+        high=high,
+        filled=filled,
+        filled_with=filled_with,
+    )
+    return values, place
+
+
+def _filled(name: str, values: Floats) -> tuple[Floats, int, str]:
+    """Numbers with medians where some are missing, how many were, and the medians.
+
+    Raises
+    ------
+    DataError : one is infinite, or all are missing.
+    """
     infinite = np.isinf(values)
     if infinite.any():
         raise DataError(
@@ -186,29 +213,15 @@ def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
             row=int(np.argmax(infinite.any(axis=1))),
         )
     absent = np.isnan(values)
-    filled, filled_with = int(absent.any(axis=1).sum()), ""
-    if filled:
-        if absent.all(axis=0).any():
-            raise DataError(
-                "all values are missing",
-                where=f"column '{name}'",
-                remedy="leave the column out with --drop",
-            )
-        medians = np.nanmedian(values, axis=0)
-        values = np.where(absent, medians, values)
-        filled_with = ", ".join(f"{value:g}" for value in medians)
-    place = Place(
-        name=name,
-        start=start,
-        stop=start + values.shape[1],
-        codes=False,
-        first_rows=np.empty(0, dtype=np.int64),
-        low=float(values.min()),
-        high=float(values.max()),
-        filled=filled,
-        filled_with=filled_with,
-    )
-    return values, place
+    if absent.all(axis=0).any():
+        raise DataError(
+            "all values are missing",
+            where=f"column '{name}'",
+            remedy="leave the column out with --drop",
+        )
+    medians = np.nanmedian(values, axis=0)
+    listed = ", ".join(f"{value:g}" for value in medians)
+    return np.where(absent, medians, values), int(absent.any(axis=1).sum()), listed
 
 
 def _codes(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:

@@ -20,7 +20,7 @@ class Situation:
     leaks, identifiers, infinite, reserved : columns with these suspicions.
     drop : columns that the commands leave out.
     time : a column of times, by which a split could go.
-    classes : different values of the label.
+    classes : different values of the label. singles : those of one row.
     piped : whether the table came through standard input, so that `inputs` is a placeholder.
     """
 
@@ -38,6 +38,7 @@ class Situation:
     key: str | None = None
     time: str | None = None
     classes: int = 2
+    singles: int = 0
     positive_was_named: bool = False
     piped: bool = False
 

@@ -7,7 +7,7 @@ With s_ik = a_k + z_i'b_k + o_ik, minimises
 The penalty of two classes is that of one slope b_1 - b_0 in logistic regression, l2/2 ||b||^2.
 Newton steps are solved by conjugate gradients, preconditioned by each class's own block of the
 Hessian (Nocedal and Wright 2006, algorithm 7.1), and searched along until the slope is small.
-Memory stays that of the rows times the classes.
+Memory stays that of the rows times the classes, see `softmax_bytes`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,19 @@ _DECREMENT = 1e-13
 _SEARCHES = 20
 _SLOPE = 0.3
 _BLOCK = 1 << 16
+_MANY, _FEW_COLUMNS = 64, 64  # one product over all classes then, not one for each
 _BLOCK_COLUMNS = 320  # beyond, a block of the Hessian costs more than it saves
+
+
+def softmax_bytes(rows: int, classes: int, columns: int) -> int:
+    """The memory that a fit takes at the most, without that of the rows' own columns.
+
+    Probabilities at three points and offsets of each row; and for each class its block of the
+    Hessian, with what inverting it takes, or its diagonal.
+    """
+    width = columns + 1
+    blocks = 4 * width**2 if width <= _BLOCK_COLUMNS else 0
+    return 8 * classes * (4 * rows + blocks + 12 * width)
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,8 @@ class _Problem:
         self, z: Floats, codes: Codes, offset: Floats, sample_weight: Floats | None, l2: float
     ) -> None:
         self._z = np.column_stack([np.ones(len(codes)), z])
-        self._offset = np.ascontiguousarray(offset)
+        # The same for every row, it stays in the memory of one.
+        self._offset = offset if offset.strides[0] == 0 else np.ascontiguousarray(offset)
         self._weight = np.ones(len(codes)) if sample_weight is None else sample_weight
         self._codes = codes
         self._ridge = np.full((self._z.shape[1], 1), 2.0 * l2)
@@ -223,6 +236,10 @@ class _Problem:
         blocks = np.zeros((classes, z.shape[1], z.shape[1]))
         for rows in self._blocks:
             bends = prob[rows] * (1.0 - prob[rows]) * self._weight[rows, None]
+            if classes > _MANY and z.shape[1] <= _FEW_COLUMNS:
+                products = (z[rows][:, :, None] * z[rows][:, None, :]).reshape(len(bends), -1)
+                blocks += (bends.T @ products).reshape(blocks.shape)
+                continue
             for place in range(classes):
                 blocks[place] += (z[rows] * bends[:, [place]]).T @ z[rows]
         return _Blocks(blocks, self._ridge[:, 0])

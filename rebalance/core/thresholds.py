@@ -21,7 +21,7 @@ THRESHOLD_METRICS = (
     "value", "selected_rows", "predicted_positives", "tp", "fp", "fn", "tn", "precision", "recall",
     "specificity", "f1", "f_beta", "mcc", "balanced_accuracy",
 )  # fmt: skip
-FORMS = "a number such as 0.3, or f1, recall=0.8, precision=0.5, top=100"
+FORMS = "a number such as 0.3, or f1, recall=0.8, precision=0.5, top=100, model"
 _ROUNDING = 1 - 1e-12  # sums of weights may miss a share by their rounding
 
 

@@ -31,6 +31,11 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
                 f"{option} is no option of the learner '{name}'",
                 remedy="leave it out, or choose another --model",
             )
+    if settings is not None and settings.gamma is not None and "gamma" not in learner.accepts:
+        raise UsageError(
+            f"the learner '{name}' has no focal loss",
+            remedy="leave --loss out, or choose --model gbm or logistic",
+        )
     if settings is not None:
         from rebalance.learners.penalties import check_penalty
 

@@ -29,6 +29,7 @@ class TrainingRows:
     population_weight : shape (n,), how many rows of the population each one stands for, the user's
         weight included: what held-out rows count. None where that is `sample_weight`.
     shift : shape (n,), what is taken off the fitted log odds at prediction ("post-hoc"), or None.
+    class_shift : log(w_1 / w_0) of class weights, which `sample_weight` and `offset` hold already.
     """
 
     columns: Mapping[str, pa.Array]
@@ -40,6 +41,7 @@ class TrainingRows:
     draws: Floats
     population_weight: Floats | None = None
     shift: Floats | None = None
+    class_shift: float = 0.0
 
     def __len__(self) -> int:
         return len(self.y_true)
@@ -57,6 +59,7 @@ class TrainingRows:
             self.draws[mask],
             _part(self.population_weight, mask),
             _part(self.shift, mask),
+            self.class_shift,
         )
 
 
@@ -70,8 +73,8 @@ class Settings:
 
     `estimates` asks for standard errors of coefficients, `robust` for those of the sandwich even
     where the model's own would do, and rows that are not `independent`, as copies, have none;
-    `cross_validate` names the kind of penalty to choose. `curriculum` and
-    `two_stage` ask for what `learners.staged` says.
+    `cross_validate` names the kind of penalty to choose; `gamma` makes the loss the focal one;
+    `curriculum` and `two_stage` ask for what `learners.staged` says.
     """
 
     l2: float | None = None
@@ -85,6 +88,7 @@ class Settings:
     robust: bool | None = None
     estimates: bool = False
     independent: bool = True
+    gamma: float | None = None
     curriculum: bool | None = None
     two_stage: bool | None = None
 

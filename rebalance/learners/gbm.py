@@ -16,6 +16,8 @@ from rebalance.core.folds import stratified_folds
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
+from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
+from rebalance.learners.focal_boosting import focal_boosting
 from rebalance.learners.forest import Forest, read_forest
 from rebalance.learners.staged import staged
 from rebalance.learners.trees import Trees
@@ -47,7 +49,9 @@ class GradientBoosting:
     """Boosting of the log loss; init_score = offset + baseline, so trees learn what is missing."""
 
     name = "gbm"
-    accepts = frozenset({"rounds", "learning_rate", "leaves", "curriculum", "two_stage"})
+    accepts = frozenset(
+        {"rounds", "learning_rate", "leaves", "gamma", "class_weight", "curriculum", "two_stage"}
+    )
     starts_from_baseline = True
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
@@ -57,6 +61,8 @@ class GradientBoosting:
         ------
         FitError : a class has too few rows to hold some out, and no number of rounds was given.
         """
+        if settings.gamma:
+            return self._focal(rows, settings)
         boosting = Boosting.of(rows, rows.y_true, OBJECTIVE, settings)
         rounds, found_by = settings.rounds, "given"
         fits = staged(boosting, rows.draws, settings)
@@ -64,15 +70,27 @@ class GradientBoosting:
             rounds, found_by = fits.find_rounds(_held_out(rows)), "held-out rows"
         return TreeModel(boosting.encoder, fits.text(rounds), rounds, found_by, settings.threads)
 
+    def _focal(self, rows: TrainingRows, settings: Settings) -> Fitted:
+        """Boosting of the focal loss: the trees add to the loss's own scores."""
+        undo = UndoFocal(settings.gamma or 0.0, rows.class_shift)
+        boosting = focal_boosting(rows, undo, settings)
+        rounds, found_by = settings.rounds, "given"
+        if rounds is None:
+            rounds, found_by = boosting.find_rounds(_held_out(rows)), "held-out rows"
+        text = boosting.text(rounds)
+        trees = TreeModel(boosting.encoder, text, rounds, found_by, settings.threads)
+        return FocalModel(trees, undo)
+
     def load(self, members: Mapping[str, bytes]) -> Fitted:
         """The model that `members` described."""
         document = json.loads(members["gbm.json"])
-        return TreeModel(
+        trees = TreeModel(
             Encoder.from_document(document["encoder"]),
             members["trees.txt"].decode(),
             document["rounds"],
             document["found_by"],
         )
+        return with_focal(trees, members)
 
 
 def _held_out(rows: TrainingRows) -> NDArray[np.bool_]:

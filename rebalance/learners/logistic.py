@@ -14,11 +14,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.encoding import Encoder, learn_encoder
-from rebalance.core.inference import covariance, estimates, shrinkage
+from rebalance.core.inference import bread, estimates, shrinkage
 from rebalance.core.linear import LinearScore
+from rebalance.core.sandwich import Sandwich
+from rebalance.core.sandwich import sandwich as robust_variance
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.encoded import Encoded
+from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
+from rebalance.learners.focal_glm import minimise_focal
 from rebalance.learners.glm import Maximum, Penalty, Problem, maximise, one_thread
 from rebalance.learners.penalties import choose_penalty
 
@@ -86,7 +90,7 @@ class Logistic:
     """Maximises sum w [y (g + l) - log(1 + exp(g + l))] - l1 |slopes| - l2/2 ||slopes||^2."""
 
     name = "logistic"
-    accepts = frozenset({"l1", "l2", "cross_validate", "robust"})
+    accepts = frozenset({"l1", "l2", "cross_validate", "robust", "gamma", "class_weight"})
     starts_from_baseline = False
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
@@ -104,6 +108,8 @@ class Logistic:
         z = np.column_stack([np.ones(len(rows)), encoder.linear(rows.columns)])
         weight = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
         problem = Problem(z, names, rows.y_true, rows.offset, weight)
+        if settings.gamma:
+            return self._focal(encoder, problem, rows, settings)
         with one_thread():
             chosen = choose_penalty(problem, rows, settings)
             best = maximise(problem, chosen.penalty)
@@ -125,11 +131,31 @@ class Logistic:
             chosen.path,
         )
 
+    def _focal(
+        self, encoder: Encoder, problem: Problem, rows: TrainingRows, settings: Settings
+    ) -> Fitted:
+        """The model of the least focal loss: linear in the loss's own scores."""
+        undo = UndoFocal(settings.gamma or 0.0, rows.class_shift)
+        with one_thread():
+            chosen = choose_penalty(problem, rows, settings)
+            best = minimise_focal(problem, chosen.penalty, undo)
+        return FocalModel(
+            LinearModel(
+                encoder,
+                float(best.coefficients[0]),
+                best.coefficients[1:],
+                chosen.penalty,
+                chosen.found_by,
+                best.iterations,
+            ),
+            undo,
+        )
+
     def load(self, members: Mapping[str, bytes]) -> Fitted:
         """The model that `members` described; older ones have neither l1 nor estimates."""
         document = json.loads(members["logistic.json"])
         stored = np.load(io.BytesIO(members["coefficients.npy"]), allow_pickle=False)
-        return LinearModel(
+        found = LinearModel(
             Encoder.from_document(document["encoder"]),
             float(stored[0]),
             stored[1:],
@@ -139,6 +165,7 @@ class Logistic:
             document.get("estimates"),
             document.get("cross_validation"),
         )
+        return with_focal(found, members)
 
 
 def _estimates(
@@ -153,6 +180,7 @@ def _estimates(
     """Coefficients with intervals, where they are valid: not after an l1 penalty, which selects.
 
     `largest_shrinkage` is the furthest that l2 draws one towards 0, in its standard errors.
+    `largest_leverage`, with the sandwich, is how much of its own fit a single row decides.
     """
     at = best.coefficients
     if not valid:
@@ -160,7 +188,10 @@ def _estimates(
     rows = problem.z, problem.eta(at), problem.weight
     ridge = penalty.diagonal(len(at))
     try:
-        variance = covariance(rows[0], problem.y_true, *rows[1:], ridge, sandwich=sandwich)
+        robust: Sandwich | None = None
+        if sandwich:
+            robust = robust_variance(rows[0], problem.y_true, *rows[1:], ridge)
+        variance = bread(*rows, ridge) if robust is None else robust.variance
         drawn = np.abs(shrinkage(*rows, ridge, at)) / np.sqrt(np.diag(variance))
     except np.linalg.LinAlgError as exc:
         raise FitError(
@@ -168,5 +199,8 @@ def _estimates(
             remedy="give a penalty, for example --l2 0.01",
         ) from exc
     kind = "sandwich" if sandwich else "model"
-    found = estimates(problem.names, at, variance, encoder.terms, kind)
-    return found | {"largest_shrinkage": float(drawn.max())}
+    found = estimates(problem.names, at, variance, encoder.terms, kind, robust=robust)
+    found["largest_shrinkage"] = float(drawn.max())
+    if robust is not None:
+        found["largest_leverage"] = robust.leverage
+    return found

@@ -58,6 +58,12 @@ def check_penalty(settings: Settings) -> None:
             f"{given[0]} gives a penalty, and --cross-validate is to choose it",
             remedy="leave one of them out",
         )
+    if settings.gamma and (settings.l1 or settings.cross_validate or settings.robust):
+        option = "l1" if settings.l1 else "cross-validate" if settings.cross_validate else "robust"
+        raise UsageError(
+            f"--{option} is for the log loss, and a focal one is asked for",
+            remedy="leave it out (--l2 serves both), or leave --loss out",
+        )
     if settings.robust and (settings.l1 or settings.cross_validate in {"l1", "elastic"}):
         raise UsageError(
             "--robust asks for standard errors, and there are no valid ones after an l1 penalty",

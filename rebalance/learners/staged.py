@@ -14,8 +14,13 @@ def check_staged(settings: Settings) -> None:
 
     Raises
     ------
-    UsageError : two at once.
+    UsageError : two at once, or one with the focal loss, whose scores take no offset.
     """
+    asked = "--curriculum" if settings.curriculum else "--two-stage" if settings.two_stage else None
+    if asked is not None and settings.gamma:
+        raise UsageError(
+            f"{asked} fits the log loss, and --loss asks for the focal one", remedy="choose one"
+        )
     if settings.curriculum and settings.two_stage:
         raise UsageError(
             "--curriculum and --two-stage are two ways to balance the rounds", remedy="choose one"

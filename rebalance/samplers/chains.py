@@ -32,9 +32,11 @@ _NUMBERED = {
 class Chain:
     """What is done one after the other: a thinning, or none; then one more thing, or nothing.
 
+    name : as the user wrote it. thinning : what it is, which `random-under` does not say.
     then : a method of imbalanced-learn's, or None. repeats : positives are repeated.
     """
 
+    name: str
     thinning: str | None
     then: Method | None
     repeats: bool = False
@@ -66,11 +68,11 @@ def parse_chain(text: str) -> Chain:
             )
     if len(names) == 1:
         name = names[0]
-        return Chain(THINNINGS.get(name), CLASSIC.get(name), repeats=name == RANDOM_OVER)
+        return Chain(name, THINNINGS.get(name), CLASSIC.get(name), repeats=name == RANDOM_OVER)
     reason, remedy = _objection(names)
     if reason:
         raise UsageError(f"--method {text}: {reason}", remedy=remedy)
-    return Chain(THINNINGS[names[0]], CLASSIC[names[1]])
+    return Chain(",".join(names), THINNINGS[names[0]], CLASSIC[names[1]])
 
 
 def _objection(names: list[str]) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rebalance.errors import UsageError, nearest
 from rebalance.samplers.parameters import Parameter, Value
+from rebalance.samplers.parents import watched, watched_neighbours, watched_nominal
 
 Role = Literal["over", "under", "clean", "combine"]
 Needs = Literal["numbers", "numbers and categories", "categories"]
@@ -32,7 +33,11 @@ class Method:
     cost : in words; `power` is that of the number of rows, `memory_power` that of its memory.
     neighbours : parameters that count neighbours among the positives.
     clusters : it sums distances to clusters, which depend on the threads in their last bits.
-    parts : of a combination, its parts: path, and their parameters with the names they have there.
+    parts : of a combination, what makes rows and what cleans after it: by the names they have there
+        the path and the parameters.
+    failures : words of imbalanced-learn's by which it fails, and ours: what, and what to do; they
+        may name parameters, {k_neighbors}.
+    trial : the rows of a first trial.
     """
 
     name: str
@@ -49,6 +54,8 @@ class Method:
     seeded: bool = False
     clusters: bool = False
     parts: Mapping[str, tuple[tuple[str, str], tuple[str, ...]]] = field(default_factory=dict)
+    failures: tuple[tuple[str, str, str], ...] = ()
+    trial: int = 2_000
 
     def settings(self, given: Sequence[str]) -> dict[str, Value]:
         """What was set, as NAME=VALUE, on top of the defaults.
@@ -97,13 +104,13 @@ class Method:
             strategy = "all"
         if self.seeded:
             named["random_state"] = seed
+        if self.path[1] == "ADASYN":
+            named["n_neighbors"] = watched_neighbours(int(settings["n_neighbors"]) + 1)
         return _class(self.path)(sampling_strategy=strategy, **named)
 
 
 def _class(path: tuple[str, str]) -> Any:
     """A class of imbalanced-learn; of those that interpolate, one that is watched."""
-    from rebalance.samplers.parents import watched, watched_nominal
-
     kind = getattr(importlib.import_module(f"imblearn.{path[0]}"), path[1])
     if path[1] == "SMOTEN":
         return watched_nominal(kind)
@@ -117,7 +124,7 @@ def _count(default: int) -> Parameter:
 _SMOTE = ("over_sampling", "SMOTE")
 _CLEAN = Parameter("negatives", choices=("negatives", "all"))
 _KIND = Parameter("all", choices=("all", "mode"))
-_OF_POSITIVES = "positives x positives"
+OF_POSITIVES = "positives x positives"
 _OF_ALL = "rows x rows"
 
 
@@ -166,9 +173,9 @@ def _combination(name: str, kind: str, part: str, cleaner: str, **parameters: Pa
 
 
 _LIST = (
-    _over("smote", "SMOTE", _OF_POSITIVES, {}),
-    _over("smotenc", "SMOTENC", _OF_POSITIVES, {}, needs="numbers and categories"),
-    _over("smoten", "SMOTEN", _OF_POSITIVES, {}, needs="categories", memory_power=2),
+    _over("smote", "SMOTE", OF_POSITIVES, {}),
+    _over("smotenc", "SMOTENC", OF_POSITIVES, {}, needs="numbers and categories"),
+    _over("smoten", "SMOTEN", OF_POSITIVES, {}, needs="categories", memory_power=2),
     _over(
         "borderline-smote",
         "BorderlineSMOTE",
@@ -186,6 +193,14 @@ _LIST = (
             "m_neighbors": _count(10),
             "out_step": Parameter(0.5, low=0, high=1, above=True, whole=False),
         },
+        failures=(
+            (
+                "considered as noise",
+                "every positive near the border has only negatives among its {m_neighbors} nearest "
+                "rows: svm-smote takes them for noise",
+                "look at more with --set m_neighbors=N, or take --method smote",
+            ),
+        ),
     ),
     _over(
         "kmeans-smote",
@@ -202,6 +217,20 @@ _LIST = (
         power=1,
         neighbours=(),
         clusters=True,
+        failures=(
+            (
+                "No clusters",
+                "no cluster has enough positives for kmeans-smote: a share of at least "
+                "cluster_balance_threshold, and k_neighbors of them",
+                "lower the first, as --set cluster_balance_threshold=0.01, or give more "
+                "clusters, as --set kmeans_estimator=50",
+            ),
+            (
+                "n_clusters",
+                "kmeans-smote is to make {kmeans_estimator} clusters of fewer rows",
+                "give a smaller --set kmeans_estimator=N",
+            ),
+        ),
     ),
     _over(
         "adasyn",
@@ -209,6 +238,20 @@ _LIST = (
         "positives x rows",
         {"n_neighbors": _count(5)},
         neighbours=("n_neighbors",),
+        failures=(
+            (
+                "Not any",
+                "no positive has a negative among its {n_neighbors} nearest rows, and adasyn makes "
+                "rows where classes meet",
+                "look at more with --set n_neighbors=N, or take --method smote",
+            ),
+            (
+                "No samples",
+                "adasyn has too few rows to make: it shares them among the positives, and each "
+                "share rounds to none",
+                "give a smaller --ratio, or take --method smote",
+            ),
+        ),
     ),
     Method(
         "near-miss",
@@ -235,6 +278,7 @@ _LIST = (
         "CondensedNearestNeighbour",
         {"n_neighbors": _count(1), "n_seeds_S": _count(1)},
         seeded=True,
+        trial=500,
     ),
     _cleaning(
         "one-sided",

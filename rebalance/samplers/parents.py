@@ -66,8 +66,9 @@ def parents_of_pairs(
     notes: list[tuple[Any, Any, Rows, Rows]], matrix: Any, y_true: NDArray[np.bool_]
 ) -> Rows:
     """The two rows of the matrix that each made row lies between, shape (m, 2)."""
+    find = _Finder(matrix, y_true)
     pairs = [
-        np.column_stack([_rows_of(base, matrix, y_true)[at], _rows_of(near, matrix, y_true)[to]])
+        np.column_stack([find.rows_of(base)[at], find.rows_of(near)[to]])
         for base, near, at, to in notes
     ]
     return np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
@@ -91,12 +92,30 @@ def parents_of_adasyn(sampler: Any, y_true: NDArray[np.bool_]) -> Rows:
     return np.column_stack([class_rows[base], class_rows[of_class[base, columns]]])
 
 
-def _rows_of(part: Any, matrix: Any, y_true: NDArray[np.bool_]) -> Rows:
+class _Finder:
     """Where the rows of a part stand in the matrix; of rows that are equal, the first positive."""
-    class_rows = np.flatnonzero(y_true)
-    if part.shape[0] == len(y_true):
-        return np.arange(len(y_true))
-    if part.shape[0] == len(class_rows):
-        return class_rows
-    place = {matrix[row].tobytes(): row for row in class_rows[::-1]}
-    return np.array([place[row.tobytes()] for row in part], dtype=np.int64)
+
+    def __init__(self, matrix: Any, y_true: NDArray[np.bool_]) -> None:
+        self._matrix = matrix
+        self._all = len(y_true)
+        self._positives = np.flatnonzero(y_true)
+        self._places: dict[bytes, int] = {}
+
+    def rows_of(self, part: Any) -> Rows:
+        """The positions of a part's rows: of all rows, all positives, or some of them."""
+        if part.shape[0] == self._all:
+            return np.arange(self._all)
+        if part.shape[0] == len(self._positives):
+            return self._positives
+        if not self._places:
+            rows = self._positives[::-1]
+            found = map(bytes, _as_bytes(self._matrix[rows]))
+            self._places = dict(zip(found, rows.tolist(), strict=True))
+        places = [self._places[row] for row in map(bytes, _as_bytes(part))]
+        return np.array(places, dtype=np.int64)
+
+
+def _as_bytes(part: Any) -> Any:
+    """Each row's bytes, as one value, shape (n,)."""
+    whole = np.ascontiguousarray(part)
+    return whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1])))[:, 0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +16,12 @@ from rebalance.core.matrix import Matrix
 from rebalance.errors import DataError, FitError, RebalanceError, UsageError
 from rebalance.samplers.imbalanced import MAX_SEED, NEGATIVE, POSITIVE, Method
 from rebalance.samplers.parameters import Value
-from rebalance.samplers.parents import parents_of_adasyn, parents_of_pairs, watched_neighbours
+from rebalance.samplers.parents import parents_of_adasyn, parents_of_pairs
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+# scikit-learn's words where fewer rows are there than neighbours are looked for.
+_TOO_FEW = re.compile(r"n_neighbors = (\d+), n_samples_fit = (\d+)")
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ class Order:
             most = positives - (method.role != "under")
             if asked > most:
                 raise UsageError(
-                    f"{method.name} looks at {asked} neighbours of a row among the positives "
-                    f"({name}), and there are {positives:,} positives",
+                    f"{method.name} looks at {asked:,} neighbours of a row among the positives "
+                    f"({name}), and there {_are(positives)}",
                     remedy=f"give --set {name}={most} or less",
                 )
 
@@ -96,8 +100,10 @@ class Order:
 
         Raises
         ------
+        UsageError : fewer rows than neighbours are looked for.
         FitError : it found nothing to work on.
         """
+        from sklearn import config_context
         from threadpoolctl import threadpool_limits
 
         method, values = self.method, matrix.values
@@ -106,7 +112,10 @@ class Order:
         if method.needs == "categories":
             values = values.astype(np.int64)
         threads = 1 if method.clusters else self.threads
-        with warnings.catch_warnings(record=True) as caught, threadpool_limits(threads):
+        # Looking for what to limit takes longer than to decode what is made.
+        limits = nullcontext() if threads is None else threadpool_limits(threads)
+        finite = config_context(assume_finite=True)  # as the matrix was made
+        with warnings.catch_warnings(record=True) as caught, limits, finite:
             warnings.simplefilter("always")
             try:
                 found, classes = sampler.fit_resample(values, y)
@@ -125,10 +134,8 @@ class Order:
         return {NEGATIVE if self.method.role == "under" else POSITIVE: self.wanted}
 
     def _fixed(self, matrix: Matrix) -> dict[str, Any]:
-        if self.method.name == "smotenc":
+        if self.method.needs == "numbers and categories":
             return {"categorical_features": matrix.codes.tolist()}
-        if self.method.name == "adasyn":
-            return {"n_neighbors": watched_neighbours(int(self.settings["n_neighbors"]) + 1)}
         return {}
 
     def _read(
@@ -150,10 +157,12 @@ class Order:
             return Resampled(kept, none, np.zeros(0, dtype=bool), None)
         maker, at = sampler, np.arange(len(found))
         if role == "combine":
-            maker = sampler.smote_
-            cleaner = sampler.enn_ if hasattr(sampler, "enn_") else sampler.tomek_
+            maker, cleaner = (getattr(sampler, f"{part}_") for part in self.method.parts)
             at = cleaner.sample_indices_
         parents = _parents(maker, matrix, y_true)
+        if role == "over":  # all rows, then those that were made
+            made_positive = classes[count:] == POSITIVE
+            return Resampled(np.arange(count), found[count:], made_positive, parents)
         is_made = at >= count
         return Resampled(
             kept=np.sort(at[~is_made]),
@@ -162,15 +171,26 @@ class Order:
             parents=parents[at[is_made] - count],
         )
 
-    def _failed(self, exc: Exception) -> FitError:
+    def _failed(self, exc: Exception) -> RebalanceError:
+        """What a failure of imbalanced-learn's says, in our words."""
         name, said = self.method.name, _first_line(exc)
-        if name == "kmeans-smote" and "No clusters" in said:
-            return FitError(
-                "no cluster has enough positives for kmeans-smote: a share of at least "
-                "cluster_balance_threshold, and k_neighbors of them",
-                remedy="lower the first, as --set cluster_balance_threshold=0.01, or give more "
-                "clusters, as --set kmeans_estimator=50",
-            )
+        for words, what, remedy in self.method.failures:
+            if words in said:
+                return FitError(what.format(**self.settings), remedy=remedy)
+        few = _TOO_FEW.search(said)
+        if few:
+            looked, rows = int(few[1]), int(few[2])
+            for parameter, value in self.settings.items():
+                # A row is its own nearest neighbour, which is looked at on top.
+                if "neighbors" in parameter and value in (looked, looked - 1):
+                    most = rows - (looked - int(value))
+                    return UsageError(
+                        f"{name} looks at {value:,} neighbours of a row ({parameter}), and there "
+                        f"are {rows:,} rows to look among",
+                        remedy=f"give --set {parameter}={most} or less"
+                        if most > 0
+                        else "choose another --method",
+                    )
         return FitError(
             f"{name} found nothing to work on: {said}",
             remedy="change its parameters with --set, or choose another --method",
@@ -185,6 +205,10 @@ def _parents(maker: Any, matrix: Matrix, y_true: NDArray[np.bool_]) -> Rows:
     if hasattr(maker, "nn_"):
         return parents_of_adasyn(maker, y_true)
     return np.empty((0, 2), dtype=np.int64)  # nothing was made
+
+
+def _are(positives: int) -> str:
+    return "is one positive" if positives == 1 else f"are {positives:,} positives"
 
 
 def _first_line(said: object) -> str:

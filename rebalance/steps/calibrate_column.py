@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.cross_fitted import FOLDS, FoldedOutcomes
 from rebalance.core.draws import Purpose, uniforms
-from rebalance.core.labels import Label, LabelCounter, is_positive
+from rebalance.core.labels import Label, LabelCounter, choose_label, is_positive
 from rebalance.core.log_odds_cells import Outcomes
 from rebalance.core.miscalibration import Calibration, measure
 from rebalance.core.recalibration import Recalibration, fit_recalibration
@@ -24,7 +24,7 @@ from rebalance.steps.calibrate import refuse_sample
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_label
 from rebalance.steps.memory import LIGHT, MB, Need, open_within
-from rebalance.steps.outcomes import choose_written
+from rebalance.steps.outcomes import named_positive
 from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Table, located
 
@@ -164,7 +164,8 @@ def _look(table: Table, wanted: LabelledRows, column: str, context: Context) -> 
         at_zero += int((y_prob == 0).sum())
         at_one += int((y_prob == 1).sum())
     with located(table.place):
-        label = choose_written(table, wanted.label, counter.counts, wanted.positive)
+        positive = named_positive(table, wanted.label, wanted.positive)
+        label = choose_label(wanted.label, counter.counts, positive)
     where = f"{table.place}, column '{column}'"
     if low == high:
         raise DataError(

@@ -23,7 +23,7 @@ from rebalance.steps.classes.correct import (
 )
 from rebalance.steps.context import Context
 from rebalance.steps.memory import LIGHT, Need, open_within
-from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY
+from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY, WEIGHTED
 from rebalance.steps.probabilities import BALANCED, numbers, refuse
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
@@ -211,6 +211,13 @@ def _check(table: Table, column: str, sampling: Sampling, drawn: Drawn | None) -
             where=where,
             remedy="give the columns of all classes, a=COLUMN,b=COLUMN, with --balanced MODEL, "
             "which undoes the shift",
+        )
+    if scales.get(column) == WEIGHTED:
+        raise DataError(
+            f"the column '{column}' has class weights or a focal loss in it, which the correction "
+            "of a sampling does not undo",
+            where=where,
+            remedy="train the model without --scale sample: its 'rb_probability' is free of them",
         )
     for name in (PROBABILITY, SAMPLED):
         if name in table.names and name != column:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
+from rebalance.core.label_values import check_classes
 from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
 from rebalance.core.reservoir import Reservoir
 from rebalance.steps.classes.pilot import ClassDraw
@@ -17,12 +18,18 @@ from rebalance.steps.context import Context
 from rebalance.steps.features import tell_label, weights
 from rebalance.storage.tables import Table, located
 
+POOL = 20  # rows of all classes for each that is drawn of one, at the most
+# A plan looks at no fewer rows of each class than that, however small the pilot.
+STAND = 5000
+
 
 @dataclass(frozen=True)
 class Draw:
     """The rows that the pilot is fitted on, and the counts of the table they came from.
 
     negatives_draw : the negatives are those with a draw of at most this.
+    stand : more rows, drawn in the same way, that stand for the table in a plan; None where there
+        are none but these.
     """
 
     table: pa.Table
@@ -31,6 +38,7 @@ class Draw:
     positives: int
     negatives: int
     negatives_draw: float
+    stand: Draw | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -84,7 +92,8 @@ def draw_rows(
     ------
     DataError : the table is damaged, or the label has one value only.
     """
-    reservoir = Reservoir(options.size)
+    reservoir = Reservoir(options.size, POOL * options.size)
+    wider = Reservoir(STAND, POOL * STAND) if options.size < STAND else None
     counter = LabelCounter(label)
     weight = options.sample_weight
     wanted = [*kinds, *([weight] if weight is not None else [])]
@@ -93,8 +102,7 @@ def draw_rows(
         with batch.located():
             codes = counter.add(batch.column(label), batch.start)
         if options.positive is not None:  # one value against all others, which are one class
-            named = np.array([value == canonical(options.positive) for value in counter.values])
-            codes = named[codes].astype(np.int64)
+            codes = counter.is_value(codes, canonical(options.positive)).astype(np.int64)
         arrays = [batch.feature(name, kind) for name, kind in kinds.items()]
         if weight is not None:
             with batch.located():
@@ -102,7 +110,11 @@ def draw_rows(
         rows = pa.RecordBatch.from_arrays(arrays, names=wanted)
         draws = uniforms(options.seed, Purpose.PILOT, batch.start, len(batch))
         reservoir.add(rows, codes, draws)
+        if wider is not None:
+            wider.add(rows, codes, draws)
     if options.positive is None and len(counter.counts) > 2:
+        with located(table.place):
+            check_classes(label, counter.counts)
         return ClassDraw.of(label, counter.counts, reservoir.finish())
     with located(table.place):
         chosen = choose_label(label, counter.counts, options.positive)
@@ -112,4 +124,8 @@ def draw_rows(
     positives = counter.counts[chosen.positive]
     negatives = sum(counter.counts.values()) - positives
     bound = reservoir.bound(1 - positive)  # of two classes the other one
-    return Draw(kept, codes == positive, chosen, positives, negatives, bound)
+    found = Draw(kept, codes == positive, chosen, positives, negatives, bound)
+    if wider is None:
+        return found
+    more, codes = wider.finish()
+    return replace(found, stand=replace(found, table=more, y_true=codes == positive))

@@ -20,6 +20,7 @@ from rebalance.report.pictures import picture_format
 from rebalance.steps.classes.evaluate import ClassEvaluation, class_columns_of, class_evaluate
 from rebalance.steps.context import Context
 from rebalance.steps.memory import MIDDLE, Need, within
+from rebalance.steps.models_threshold import MODELS_THRESHOLD, with_models_threshold
 from rebalance.steps.outcomes import (
     Asked,
     Outcomes,
@@ -119,7 +120,8 @@ def evaluate(
     Parameters
     ----------
     probabilities : columns; none stands for `rb_probability`.
-    thresholds, checks : see `parse_threshold` and `parse_check`.
+    thresholds, checks : see `parse_threshold` and `parse_check`; the threshold "model" is the one
+        that a model with costs left in its predictions.
     by : COLUMN or, for times, COLUMN:PERIOD; see `SegmentKeys`.
     plot : a .png, .svg or .pdf to write.
 
@@ -128,13 +130,17 @@ def evaluate(
     UsageError : options that make no sense.
     DataError : a column is missing or does not hold what it must, or there is one class only.
     """
-    cuts = list(dict.fromkeys(parse_threshold(text) for text in thresholds))
+    for text in thresholds:
+        if text.strip() != MODELS_THRESHOLD:
+            parse_threshold(text)
     if not (math.isfinite(beta) and beta > 0):
         raise UsageError(f"--beta {beta:g} is not a number above 0", remedy="give 0.5, 1 or 2")
     if plot is not None:
         picture_format(plot)
     check_outputs([plot], inputs, clobber=clobber)
     table = open_table(inputs, context.reading)
+    thresholds, checks = with_models_threshold(table, thresholds, checks)
+    cuts = list(dict.fromkeys(parse_threshold(text) for text in thresholds))
     of_classes = class_columns_of(table, label, probabilities, positive)
     if of_classes is not None:
         return class_evaluate(

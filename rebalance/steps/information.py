@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import log_probability
 from rebalance.core.design import LEAST_PI_1, LOCAL, UNIFORM, ScoreHistogram
-from rebalance.core.efficiency import Chances, Curve, Information
+from rebalance.core.efficiency import Chances, Curve
 from rebalance.core.encoding import Encoder
+from rebalance.core.forecast import Forecast, Foreseen
+from rebalance.core.inference import bread
+from rebalance.core.posterior import PRIOR, Posterior, posterior
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
-from rebalance.learners.base import TrainingRows
+from rebalance.learners.base import Fitted, TrainingRows
+from rebalance.learners.logistic import LinearModel
 from rebalance.samplers.nonuniform import MATRICES, SCORES
+from rebalance.steps.context import Context
 
 Floats = NDArray[np.float64]
 
@@ -27,19 +32,25 @@ RATES = (
     0.3, 0.5, 0.7, 1.0,
 )  # fmt: skip
 CORRECTIONS = ("offset", "weight")
+ROUGH = 0.1
+_QUANTILE = 1.959963984540054  # of the normal distribution, at .975
 
 
 @dataclass(frozen=True)
 class Stand:
     """Rows that stand for the population: n rows of both classes with their weights.
 
-    z : with the intercept, shape (n, d). log_odds : the population's. weight : shape (n,).
+    z : with the intercept, shape (n, d). log_odds : the pilot's, on the population's scale.
+    weight, drawn : what each row stands for, with the user's weights and without, shape (n,).
+    known : what is known of the population's log odds; None takes the pilot at its word.
     """
 
     z: Floats
     log_odds: Floats
     y_true: NDArray[np.bool_]
     weight: Floats
+    drawn: Floats
+    known: Posterior | None = None
 
 
 def features(encoder: Encoder | None, columns: Mapping[str, pa.Array], log_odds: Floats) -> Floats:
@@ -50,46 +61,66 @@ def features(encoder: Encoder | None, columns: Mapping[str, pa.Array], log_odds:
 
 @dataclass(frozen=True)
 class Planned:
-    """M = sum over the draw's positives of z z', and the efficiency by correction, score, rate."""
+    """M = sum over the draw's positives of z z', the efficiencies, and what is known beside p~."""
 
     outer: Floats
     curves: Mapping[str, Any]
+    known: Posterior | None
 
 
 def plan_of(
-    encoder: Encoder | None, rows: TrainingRows, log_odds: Floats, weight: Floats
+    fitted: Fitted, rows: TrainingRows, standing: TrainingRows, weight: Floats, drawn: Floats
 ) -> Planned:
     """What sampling needs to know of a pilot's rows, and what a plan says of them.
 
-    log_odds : the population's. weight : makes the rows stand for the population, shape (n,).
+    rows : those the pilot was fitted on. standing : those that stand for the population, with their
+    weights, and how many of their class each stands for, shape (n,).
     """
+    linear = fitted if isinstance(fitted, LinearModel) else None
+    encoder = None if linear is None else linear.encoder
+    log_odds = fitted.log_odds(rows.columns, rows.baseline)
     z = features(encoder, rows.columns, log_odds)
     outer = z[rows.y_true].T @ z[rows.y_true]
-    return Planned(outer, efficiency_curves(Stand(z, log_odds, rows.y_true, weight), outer))
+    own = fitted.log_odds(standing.columns, standing.baseline)
+    stand = Stand(features(encoder, standing.columns, own), own, standing.y_true, weight, drawn)
+    if linear is not None:
+        prior = linear.penalty.diagonal(z.shape[1])
+        prior[1:] += PRIOR
+        counted = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
+        covariance = bread(z, log_odds + rows.offset, counted, prior)[1:, 1:]
+        known = posterior(
+            linear.slopes, covariance, prior[1:], stand.z, log_odds=own, weight=weight
+        )
+        stand = replace(stand, known=known)
+    return Planned(outer, efficiency_curves(stand, outer), stand.known)
 
 
 def efficiency_curves(rows: Stand, positives_outer: Floats) -> dict[str, Any]:
-    """The efficiency by correction, score and rate, as a document.
+    """The efficiency by correction, score and rate, as a document, with its logarithm's error.
 
     The floor is a tenth of the rate, and nothing is mixed in. c is solved over the rows' negatives.
     """
     found: dict[str, dict[str, list[float]]] = {each: {} for each in CORRECTIONS}
+    errors: dict[str, dict[str, list[float]]] = {each: {} for each in CORRECTIONS}
+    forecast = Forecast(rows.z, rows.log_odds, rows.weight, rows.drawn, rows.known)
     for score in (UNIFORM, *SCORES):
         log_score = log_probability(rows.log_odds)
         if score in MATRICES:
             matrix = MATRICES[score](positives_outer)
             mapped = rows.z if matrix is None else rows.z @ matrix.T
             log_score += np.log(np.linalg.norm(mapped, axis=1))
-        kept = [_kept(score, rate, log_score, rows) for rate in RATES]
-        whole = score != LOCAL  # which lets positives go even where it keeps all negatives
+        kept = [forecast.of(_chances(score, rate, log_score, rows)) for rate in RATES]
+        if score != LOCAL:  # which lets positives go even where it keeps all negatives
+            kept[-1] = dict.fromkeys(CORRECTIONS, Foreseen(1.0, 0.0))  # c is solved to 1e-4
         for each in CORRECTIONS:
-            found[each][score] = [of_rate.efficiency(each) for of_rate in kept]
-            if whole:  # c is solved to 1e-4
-                found[each][score][-1] = 1.0
-    return {"rates": list(RATES), "floor_share": FLOOR_SHARE, "efficiency": found}
+            found[each][score] = [of_rate[each].efficiency for of_rate in kept]
+            errors[each][score] = [of_rate[each].error for of_rate in kept]
+    document = {"rates": list(RATES), "floor_share": FLOOR_SHARE, "efficiency": found}
+    # Without the pilot's own part they would be too small.
+    return document if rows.known is None else document | {"standard_error_of_log": errors}
 
 
-def _kept(score: str, rate: float, log_score: Floats, rows: Stand) -> Information:
+def _chances(score: str, rate: float, log_score: Floats, rows: Stand) -> Chances:
     pi_0, pi_1 = np.full(len(log_score), rate), np.ones(len(log_score))
     if score != UNIFORM:
         ranks = ScoreHistogram(lambda rank: rank)
@@ -99,9 +130,22 @@ def _kept(score: str, rate: float, log_score: Floats, rows: Stand) -> Informatio
         pi_0 = np.clip(c * np.exp(log_score), floor, 1.0)
     if score == LOCAL:
         pi_1 = np.clip(-np.expm1(log_score), LEAST_PI_1, 1.0)
-    total = Information(rows.z.shape[1])
-    total.add(rows.z, rows.log_odds, Chances(pi_0, pi_1), rows.weight)
-    return total
+    return Chances(pi_0, pi_1)
+
+
+def known_between(
+    plan: Mapping[str, Any], score: str, correction: str, rate: float, efficiency: float
+) -> tuple[float, float] | None:
+    """The 95% range of an efficiency that the plan gives for a rate.
+
+    None where it is not known: of trees, and of a pilot of an earlier version.
+    """
+    errors = plan.get("standard_error_of_log")
+    if errors is None:
+        return None
+    error = float(np.interp(np.log(rate), np.log(plan["rates"]), errors[correction][score]))
+    times = math.exp(_QUANTILE * error)
+    return efficiency / times, min(efficiency * times, 1.0)
 
 
 def curve(plan: Mapping[str, Any], score: str, correction: str) -> Curve:
@@ -119,6 +163,17 @@ def curve(plan: Mapping[str, Any], score: str, correction: str) -> Curve:
             "version",
             remedy="make it again with 'rebalance pilot'",
         ) from exc
+
+
+def tell_rough(
+    efficiency: float | None, between: tuple[float, float] | None, context: Context
+) -> None:
+    """Say where a plan's range is wider than a tenth to either side."""
+    if between is not None and between[1] > (1 + ROUGH) ** 2 * between[0]:
+        context.note(
+            f"the pilot knows its plan only roughly: an efficiency of {efficiency:.2f} may be "
+            f"{between[0]:.2f} to {between[1]:.2f} (95% range); a larger pilot knows better"
+        )
 
 
 def rate_for(plan: Mapping[str, Any], score: str, correction: str, efficiency: float) -> float:

@@ -7,13 +7,13 @@ weights; and for segments 2, and 8 while the rows of each are put together.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from rebalance.core.labels import Label, choose_label, label_codes
+from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
 from rebalance.core.ranking import Bools, Floats, Keys, pack
 from rebalance.core.segments import PERIODS, SegmentKeys, Value, bounds, put_together
 from rebalance.errors import DataError, UsageError
@@ -25,8 +25,7 @@ from rebalance.storage.tables import Batch, Table, located
 
 _MEND = "mend it, leave that row out, or name another column with --probability"
 
-
-MOST_VALUES = 255  # of the label, whose values take a byte each
+_BYTE = 255  # the last value that has a byte of its own; beyond two no probabilities are judged
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,14 @@ def read_outcomes(table: Table, asked: Asked, context: Context) -> Outcomes:
         )
     named = (label, *asked.probabilities, given, by.column if by is not None else None)
     wanted = [name for name in named if name is not None]
-    rows = _Rows(asked, table.num_rows)
+    with located(table.place):
+        positive = named_positive(table, label, asked.positive)
+    rows = _Rows(asked, table.num_rows, positive)
     for batch in context.track(table.batches(wanted), "reading", table.num_rows):
         rows.add(batch)
     rows.check(table.place)
     with located(table.place):
-        chosen = choose_written(table, label, rows.counts, asked.positive)
+        chosen = choose_label(label, rows.counts, positive)
         y_true = rows.is_positive(chosen)
         if given is not None:
             check_total(rows.weight, y_true, given)
@@ -98,13 +99,15 @@ class _Rows:
     """Room for all rows of the columns asked for, filled batch by batch.
 
     Memory is taken once, as it is written to: parts that are joined at the end would take it twice.
+    A label takes a byte: whether it is the positive value where that is known, else the value's
+    number.
     """
 
-    def __init__(self, asked: Asked, count: int) -> None:
+    def __init__(self, asked: Asked, count: int, positive: str | None) -> None:
         self._asked = asked
         self._filled = 0
-        self.values: list[str] = []  # of the label, by the number in `labels`
-        self._counts = np.zeros(MOST_VALUES + 1, dtype=np.int64)
+        self._counter = LabelCounter(asked.label)
+        self._positive = None if positive is None else canonical(positive)
         self.labels = np.empty(count, dtype=np.uint8)
         self.y_prob = {name: np.empty(count) for name in asked.probabilities}
         self.weight = np.empty(0 if asked.sample_weight is None else count)
@@ -118,9 +121,11 @@ class _Rows:
             self.check(batch.place)
         label, given, by = self._asked.label, self._asked.sample_weight, self._asked.segment_keys
         with batch.located():
-            labels = label_codes(batch.column(label), self.values, label, batch.start, MOST_VALUES)
-            self.labels[rows] = labels
-            self._counts += np.bincount(labels, minlength=MOST_VALUES + 1)
+            codes = self._counter.add(batch.column(label), batch.start)
+            if self._positive is None:
+                self.labels[rows] = np.minimum(codes, _BYTE)
+            else:
+                self.labels[rows] = self._counter.is_value(codes, self._positive)
             if given is not None:
                 self.weight[rows] = weights(batch.column(given), given, batch.start)
             if by is not None:
@@ -146,12 +151,14 @@ class _Rows:
     @property
     def counts(self) -> dict[str, int]:
         """Rows by the label's value."""
-        return dict(zip(self.values, self._counts.tolist(), strict=False))
+        return self._counter.counts
 
     def is_positive(self, label: Label) -> Bools:
         """Which rows are positive, shape (n,), in the memory of `labels`."""
         y_true = self.labels.view(np.bool_)
-        return np.equal(self.labels, self.values.index(label.positive), out=y_true)
+        if self._positive is not None:
+            return y_true
+        return np.equal(self.labels, self._counter.values.index(label.positive), out=y_true)
 
 
 def probability_columns(table: Table, label: str, asked: Sequence[str]) -> list[str]:
@@ -206,10 +213,8 @@ def segment_keys(table: Table, by: str | None) -> SegmentKeys | None:
     return SegmentKeys(column, table.schema.field(column).type, period if colon else None)
 
 
-def choose_written(
-    table: Table, label: str, counts: Mapping[str, int], positive: str | None
-) -> Label:
-    """The label, positive as asked for, or else as `predict` wrote it beside its probabilities."""
+def named_positive(table: Table, label: str, positive: str | None) -> str | None:
+    """The positive value asked for, or else the one `predict` wrote beside its probabilities."""
     written = table.metadata.get(LABEL_KEY.encode())
     if positive is None and written is not None:
         try:
@@ -220,4 +225,4 @@ def choose_written(
                 f"what the file's metadata '{LABEL_KEY}' says of the label cannot be read",
                 remedy="say which value is positive with --positive",
             ) from exc
-    return choose_label(label, counts, positive)
+    return positive

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from rebalance.core.allotment import (
     parts_of_keys,
 )
 from rebalance.core.draws import Purpose, key_uniforms, uniforms
-from rebalance.core.labels import Label, LabelCounter, choose_label, label_codes
+from rebalance.core.label_values import LabelValues, check_classes
+from rebalance.core.labels import Label, LabelCounter, choose_label
 from rebalance.errors import DataError
+from rebalance.steps.classes.parts import sizes_of_classes
 from rebalance.steps.context import Context
 from rebalance.storage.tables import Batch, Table
 
@@ -61,21 +64,31 @@ class Classes:
     counts: dict[str, int]
     label: Label | None
 
-    @property
+    @cached_property
     def values(self) -> list[str]:
         """The values in the order they came; codes are positions in here."""
         return list(self.counts)
 
+    @cached_property
+    def _numbered(self) -> LabelValues:
+        return LabelValues(self.column, self.values)
+
     def codes(self, batch: Batch) -> Codes:
         """The position of each row's value in `values`."""
-        return label_codes(batch.column(self.column), self.values, self.column, batch.start)
+        remedy = "run the command again when nothing writes to the table"
+        return self._numbered.known_codes(batch.column(self.column), batch.start, remedy)
+
+    @cached_property
+    def _telling(self) -> int:
+        """The positive value's position, or that of the most common class."""
+        if self.label is not None:
+            return self.values.index(self.label.positive)
+        return self.values.index(max(self.values, key=lambda value: self.counts[value]))
 
     def is_rare(self, codes: Codes) -> NDArray[np.bool_]:
         """Which rows make their key a rare one: positives, or all but the most common class."""
-        if self.label is not None:
-            return np.asarray(codes == self.values.index(self.label.positive))
-        common = max(self.values, key=lambda value: self.counts[value])
-        return np.asarray(codes != self.values.index(common))
+        same = codes == self._telling
+        return np.asarray(same if self.label is not None else ~same)
 
     def merged(self, counts: Mapping[str, int]) -> dict[str, int]:
         """Rows by class: beside a positive value, all others are one class."""
@@ -103,21 +116,30 @@ def count_classes(task: Task, draws: DrawCounts | None = None) -> Classes:
         label = choose_label(task.column, counter.counts, task.positive)
         if task.positive is None:
             task.context.note(f"'{label.positive}' is the positive value of '{task.column}'")
+    else:
+        check_classes(task.column, counter.counts)
     return Classes(task.column, counter.counts, label)
 
 
 def by_row(task: Task) -> tuple[Classes, Allot]:
     """Cut every value of the label at exact ranks of its rows' draws.
 
+    Of many classes those with too few rows for every part are in the training set first.
+
     Raises
     ------
-    DataError : a class has too few rows for its share of a part.
+    DataError : one of two classes has too few rows for its share of a part, or all of many have.
     """
     draws = DrawCounts()
     classes = count_classes(task, draws)
-    for value, count in classes.merged(classes.counts).items():
-        _refuse_lack(task, count, f"the class '{value}' has {_counted(count, 'row')}", task.column)
-    cuts = RankCuts(draws, [task.shares.sizes(count) for count in classes.counts.values()])
+    if classes.label is None:
+        sizes = sizes_of_classes(task.shares, classes.counts, task.column, task.context)
+    else:
+        sizes = [task.shares.sizes(count) for count in classes.counts.values()]
+        for value, count in classes.merged(classes.counts).items():
+            told = f"the class '{value}' has {_counted(count, 'row')}"
+            _refuse_lack(task, count, told, task.column)
+    cuts = RankCuts(draws, sizes)
     for batch in task.batches([task.column], "ranking"):
         cuts.collect(classes.codes(batch), task.draws(batch), batch.start)
     found = cuts.finish()

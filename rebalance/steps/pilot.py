@@ -24,7 +24,7 @@ from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings, TrainingRows
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
-from rebalance.steps.artifacts.pilot import encoder_of, pilot_content
+from rebalance.steps.artifacts.pilot import pilot_content
 from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.draw import Draw, DrawOptions, draw_rows
@@ -149,8 +149,10 @@ def pilot(
         "made_from": table.digest,
     }
     with _one_thread():
-        weight = _population_weight(rows, draw)
-        planned = plan_of(encoder_of(fitted), rows, found, weight)
+        stand = draw.stand or draw
+        standing = rows if draw.stand is None else _training_rows(stand, kinds, options)
+        weight = _population_weight(standing, stand)
+        planned = plan_of(fitted, rows, standing, weight, stand.stands_for)
     grid = np.linspace(0, 1, 101)
     content = pilot_content(
         manifest,
@@ -161,6 +163,7 @@ def pilot(
             "negatives": np.quantile(found[~draw.y_true], grid),
         },
         planned.curves,
+        known=planned.known,
     )
     write_bytes(output, content)
     if plan is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rebalance.core.arrays import to_arrow
-from rebalance.core.correction import probability, to_sample
+from rebalance.core.correction import probability
 from rebalance.errors import UsageError
 from rebalance.steps.artifacts.model import Model, read_model
 from rebalance.steps.classes.artifacts.model import read_if_class_model
@@ -28,15 +28,20 @@ PROBABILITY = "rb_probability"
 SAMPLED = "rb_probability_sampled"
 LABEL_KEY = "rebalance.label"
 SCALE_KEY = "rebalance.scale"
+THRESHOLD_KEY = "rebalance.threshold"
+DECISION = "rb_decision"
+WEIGHTED = "weighted"
 
 
 @dataclass(frozen=True)
 class PredictResult:
-    """How many rows were scored, and their mean probability."""
+    """How many rows were scored, and their mean probability; decisions where costs were given."""
 
     output: str
     rows: int
     mean_probability: float
+    threshold: float | None = None
+    decided_positive: int | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -66,19 +71,25 @@ def predict(
     if classes is not None:
         return class_predict(inputs, classes, output, keep=keep, sampled=sampled, context=context)
     read = read_model(model)
-    if sampled and read.drawn is None:
+    if sampled and not read.has_own_scale:
         raise UsageError(
             "the model was trained on the population: there is no sampled scale",
             where=f"file '{model}'",
             remedy="leave --sampled out",
         )
-    if not read.gives_population and read.drawn is not None:
+    if read.output_scale == "sample":
+        context.note(
+            f"the model was trained with --scale sample: '{SAMPLED}' is as fitted, and not the "
+            "population's probability"
+        )
+    elif not read.gives_population and read.drawn is not None:
         context.note(
             f"the model was trained on a sample made by {read.drawn.design.method}, which nothing "
             f"undoes: '{SAMPLED}' is on the sample's scale"
         )
     table = open_within(inputs, context, Need(HEAVY if read.learner == "gbm" else LIGHT, outputs=1))
-    kept = kept_beside(table, keep, (PROBABILITY, SAMPLED), "--keep")
+    new = [PROBABILITY, SAMPLED, *([] if read.threshold is None else [DECISION])]
+    kept = kept_beside(table, keep, new, "--keep")
     kinds = read.kinds
     if sampled and read.drawn is not None:
         kinds |= read.drawn.kinds
@@ -91,15 +102,22 @@ def predict(
         metadata=prediction_metadata(read),
         context=context,
     )
-    return PredictResult(output, rows, float(mean))
+    decided = None if read.threshold is None else round(float(mean[1]) * rows)
+    return PredictResult(output, rows, float(mean[0]), read.threshold, decided)
 
 
 def prediction_metadata(model: Model) -> dict[str, str]:
-    """What a later step must know: the label's positive value, and that this is corrected."""
-    return {
+    """What a later step must know: the label's positive value, the columns' scales, the threshold.
+
+    "weighted" is the scale of a fit with class weights or a focal loss: `correct` undoes neither.
+    """
+    threshold = {} if model.threshold is None else {THRESHOLD_KEY: json.dumps(model.threshold)}
+    return threshold | {
         LABEL_KEY: json.dumps(model.label.to_document()),
         SCALE_KEY: json.dumps(
-            {PROBABILITY: "population"} if model.gives_population else {SAMPLED: "sample"}
+            {PROBABILITY: "population"} | ({SAMPLED: WEIGHTED} if model.reweighted.bends else {})
+            if model.gives_population
+            else {SAMPLED: WEIGHTED if model.leaves_weights else "sample"}
         ),
     }
 
@@ -109,11 +127,15 @@ def _predicted(model: Model, sampled: bool, batch: Batch) -> Predicted:
     with batch.located():
         own = model.own_log_odds(batch)
         surprises = model.surprises(batch)
-        prob = probability(model.recalibrated(own))
+        left = model.output_scale == "sample"
+        prob = probability(model.as_fitted(own, batch) if left else model.recalibrated(own))
         extra = {PROBABILITY if model.gives_population else SAMPLED: to_arrow(prob)}
-        if sampled and model.drawn is not None and model.gives_population:
+        if sampled and model.gives_population:
             # The model's own scale: no recalibration, which is fitted to the population.
-            known = model.correctable
-            shifted = to_sample(own, model.drawn.offset(batch)) if known else own
-            extra[SAMPLED] = to_arrow(probability(shifted))
-    return Predicted(batch, extra, surprises, np.asarray(prob.sum()))
+            extra[SAMPLED] = to_arrow(probability(model.as_fitted(own, batch)))
+        positive = 0
+        if model.threshold is not None:
+            decided = prob >= model.threshold
+            extra[DECISION] = to_arrow(decided)
+            positive = int(decided.sum())
+    return Predicted(batch, extra, surprises, np.array([prob.sum(), positive]))

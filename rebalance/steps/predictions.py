@@ -24,7 +24,8 @@ Floats = NDArray[np.float64]
 class Predicted:
     """Rows with the columns that go beside them.
 
-    totals : the sum of their probabilities, shape (), or of those of each class, shape (K,).
+    totals : the sum of their probabilities and how many are decided positive, shape (2,), or the
+        sums of each class's probabilities, shape (K,).
     """
 
     batch: Batch
@@ -46,7 +47,7 @@ def write_predictions(
     metadata: Mapping[str, str],
     context: Context,
 ) -> tuple[int, Floats]:
-    """How many rows there are, and their mean probability, shape () or (K,).
+    """How many rows there are, and the mean of their `totals`, shape (2,) or (K,).
 
     Raises
     ------

@@ -81,9 +81,11 @@ def kept_beside(
     DataError : one is not there, or has the name of a new one.
     """
     kept = table.names if keep is None else list(dict.fromkeys(keep))
+    made = set(new)
     for name in kept:
-        table.require(name, option)
-        if name in new:
+        if keep is not None:
+            table.require(name, option)
+        if name in made:
             raise DataError(
                 f"the table has a column '{name}' already",
                 where=f"file '{table.title}'",

@@ -14,14 +14,15 @@ import pyarrow as pa
 
 from rebalance.core.advice import advise
 from rebalance.core.kinds import Kind, kind_of
-from rebalance.core.labels import Label, choose_label
+from rebalance.core.label_values import check_classes
+from rebalance.core.labels import Label, canonical, choose_label
 from rebalance.core.situation import Advice, Situation
 from rebalance.core.suspicions import MIN_LEAK_ROWS, Remark, Trials, Word, is_constant, suspicions
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.storage.statistics import DRAW_ROWS, Gathered, Summary, gather
-from rebalance.storage.tables import OWN_PREFIX, Table
+from rebalance.storage.tables import OWN_PREFIX, Table, located
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,15 @@ def profile(
         usable,
         seed=seed,
         threads=context.threads,
+        positive=None if positive is None else canonical(positive),
     )
+    if positive is None:
+        with located(table.place):
+            check_classes(label, gathered.counts)
     chosen, why = _choose(label, gathered.counts, positive)
     drawn = gathered.drawn
-    positive_code = list(gathered.counts).index(chosen.positive)
+    tried = _tried(chosen, gathered.counts, positive, context)
+    positive_code = list(gathered.counts).index(tried)
     trials = Trials(drawn.codes, drawn.codes == positive_code, drawn.u, DRAW_ROWS)
     if not trials.enough:
         context.note(
@@ -211,6 +217,21 @@ def _choose(label: str, counts: Mapping[str, int], asked: str | None) -> tuple[L
     return chosen, "the rarer of two"
 
 
+def _tried(chosen: Label, counts: Mapping[str, int], asked: str | None, context: Context) -> str:
+    """The value that columns are tried to tell from the others.
+
+    Where none was named and the rarest of many has too few rows for that it is the commonest.
+    """
+    if asked is not None or len(counts) < 3 or counts[chosen.positive] >= MIN_LEAK_ROWS:
+        return chosen.positive
+    commonest = max(counts, key=lambda value: (counts[value], value))
+    context.note(
+        "the rarest classes have too few rows for it: columns were tried for telling "
+        f"'{commonest}' from all others"
+    )
+    return commonest
+
+
 def _column(
     field: pa.Field, gathered: Gathered, outside: Remark | None, trials: Trials
 ) -> ColumnProfile:
@@ -283,6 +304,7 @@ def _situation(
         key=key,
         time=times[0] if times else None,
         classes=len(counts),
+        singles=sum(count == 1 for count in counts.values()),
         positive_was_named=positive_was_named,
         piped=piped,
     )

@@ -15,7 +15,7 @@ from rebalance.samplers.nonuniform import MATRICES
 from rebalance.steps.artifacts.pilot import Pilot, read_pilot
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.context import Context
-from rebalance.steps.information import curve, rate_for
+from rebalance.steps.information import curve, known_between, rate_for, tell_rough
 from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known
 from rebalance.storage.artifacts import read_artifact
@@ -35,7 +35,10 @@ FEW, TOO_FEW = 500, 20
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user wants of a sample; None stands for what follows from the rest."""
+    """What the user wants of a sample; None stands for what follows from the rest.
+
+    called : the method's name as the user knows it, where it has several.
+    """
 
     inputs: Sequence[str]
     output: str
@@ -55,6 +58,7 @@ class Asked:
     design: str | None = None
     clobber: bool = True
     class_rates: Mapping[str, float] | None = None
+    called: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Ready:
     pilot: Pilot | None
     known: Known
     planned_efficiency: float | None
+    planned_between: tuple[float, float] | None
     design_output: str | None
 
 
@@ -184,11 +189,16 @@ def ready(asked: Asked, context: Context) -> Ready:
     table.refuse_own_columns()
     terms = Terms(budget, asked.floor, asked.mix or 0.0, uniform)
     known = _known(table, read, sampler, terms, asked)
-    planned = None
+    planned = between = None
     if read is not None and budget.rate is not None and _is_planned(read, terms, asked):
         known_curve = curve(read.plan, sampler.score, asked.correction or "offset")
         planned = known_curve.efficiency(budget.rate)
-    return Ready(table, read, known, planned, design_output)
+        if planned is not None:
+            correction = asked.correction or "offset"
+            between = known_between(read.plan, sampler.score, correction, budget.rate, planned)
+        if asked.budget.efficiency is not None:
+            tell_rough(planned, between, context)
+    return Ready(table, read, known, planned, between, design_output)
 
 
 def _is_planned(pilot: Pilot, terms: Terms, asked: Asked) -> bool:
@@ -255,7 +265,7 @@ def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Contex
             f"the pilot saw {pilot.draw.positives:,} positives: nothing can be planned by so few",
             remedy="give --rate, --ratio or --rows",
         )
-    if pilot.draw.positives < FEW:
+    if pilot.draw.positives < FEW and "standard_error_of_log" not in pilot.plan:
         context.note(
             f"the pilot saw {pilot.draw.positives:,} positives: what it plans may be off by a "
             "tenth and more"
@@ -291,10 +301,11 @@ def _known(
         found = Known(known.column, known, known.positive, sampler, terms, asked.seed, key, joined)
         if joined is not None and joined.made_from != table.digest:
             raise ArtifactError(
-                "the pilot was made from another file: which of these rows it saw is not known",
+                "the pilot was made from another file, or a copy of this one in another format or "
+                "order: which of these rows it saw is not known",
                 where=table.place,
-                remedy="give the file that the pilot was made from, as it was, or leave "
-                "--combine-pilot out",
+                remedy="give the very file that the pilot was made from, make a pilot from this "
+                "one, or leave --combine-pilot out",
             )
     refuse_label_as_key(found.column, key)
     return found

@@ -15,6 +15,7 @@ from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings, TrainingRows
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.pilot import PILOT_TREES
+from rebalance.steps.weigh import Weighed
 from rebalance.storage.tables import Table
 
 FOLDS = 5
@@ -28,6 +29,7 @@ class Refits:
 
     loaded : the rows as they were read, with `rb_row`, `rb_weight` and `rb_offset` of a sample.
     sample_weight : the user's weights, shape (n,); None for 1 each.
+    weighed : the weights of the classes, which `rows` have already.
     """
 
     learner: Learner
@@ -36,6 +38,7 @@ class Refits:
     model: Model
     loaded: pa.Table
     sample_weight: Floats | None
+    weighed: Weighed | None = None
 
     @property
     def fewest(self) -> int:

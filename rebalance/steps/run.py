@@ -19,6 +19,7 @@ from rebalance.learners.base import Settings
 from rebalance.steps.classes.run import ClassRunAsked, ClassRunResult, class_run
 from rebalance.steps.context import Context
 from rebalance.steps.evaluate import Evaluation, evaluate
+from rebalance.steps.models_threshold import MODELS_THRESHOLD
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import PROBABILITY, predict
 from rebalance.steps.ready import Asked
@@ -28,6 +29,7 @@ from rebalance.steps.split import split
 from rebalance.steps.together import made_together
 from rebalance.steps.train import TrainResult, train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.weighting import PLAIN, Weighting
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
 from rebalance.storage.remote import is_uri
@@ -81,6 +83,7 @@ def run(
     recalibrate: str = AUTO,
     clobber: bool = True,
     class_rates: Mapping[str, float] | None = None,
+    weighting: Weighting = PLAIN,
     context: Context,
 ) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
@@ -93,7 +96,7 @@ def run(
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
     target = _directory(directory, inputs, clobber=clobber)
-    get_learner(model, settings)
+    weighting.refuse_unknown(get_learner(model, weighting.settings(settings)))
     table = open_table(inputs, context.reading)
     try:
         positives, negatives = _look(table, label, positive, context)
@@ -106,10 +109,11 @@ def run(
                 f"--recalibrate {recalibrate} is for two classes, and the label has many",
                 remedy="leave it out, or name one class with --positive",
             ) from exc
+        weighting.refuse_many_classes()
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
             files, label, budget, class_rates, test, time, key, method, pilot_model or model, model,
-            drop, sample_weight, settings,
+            drop, sample_weight, settings, weighting,
         )  # fmt: skip
         return class_run(target, asked, context)
     if class_rates is not None:
@@ -136,6 +140,7 @@ def run(
         sample_weight=sample_weight,
         settings=settings,
         recalibrate=recalibrate,
+        weighting=weighting,
         context=context,
     )
     return made_together(target, FILES, make)
@@ -158,6 +163,7 @@ def _steps(
     sample_weight: str | None,
     settings: Settings,
     recalibrate: str,
+    weighting: Weighting,
     context: Context,
 ) -> RunResult:
     """The steps one after the other, each reading what the one before it wrote."""
@@ -204,6 +210,7 @@ def _steps(
         model=model,
         settings=settings,
         wanted=Wanted.of([paths["train"]], recalibrate),
+        weighting=weighting,
     )
     trained = train(fit, context)
     predicted = predict([paths["test"]], paths["model"], paths["predictions"], context=context)
@@ -213,6 +220,7 @@ def _steps(
         [PROBABILITY],
         positive=positive,
         sample_weight=sample_weight,
+        thresholds=[] if weighting.costs is None else [MODELS_THRESHOLD],
         plot=paths["curves"],
         context=context,
     )

@@ -13,6 +13,7 @@ from rebalance.core.correction import offset
 from rebalance.core.design import Design, Outlook
 from rebalance.core.efficiency import Chances, Information
 from rebalance.core.labels import choose_label, is_positive
+from rebalance.core.posterior import quadrature
 from rebalance.errors import UsageError
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.pilot import Pilot
@@ -53,6 +54,7 @@ class SampleResult:
     at_one: int
     score: str
     planned_efficiency: float | None
+    planned_efficiency_between: tuple[float, float] | None
     realised_efficiency: float | None
 
     def document(self) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         outlook = Outlook(expected, expected * (1 - rate), 0, 0)
     return SampleResult(
         output=output,
-        method=design.method,
+        method=asked.called or design.method,
         rows=design.positives + design.negatives,
         positives=design.positives,
         negatives=design.negatives,
@@ -115,6 +117,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         at_one=outlook.at_one,
         score=design.score,
         planned_efficiency=found.planned_efficiency,
+        planned_efficiency_between=found.planned_between,
         realised_efficiency=kept.efficiency(asked.correction or "offset"),
     )
 
@@ -189,7 +192,10 @@ class _Kept:
         log_odds = self._pilot.log_odds(columns)
         z = features(self._pilot.encoder, columns, log_odds)
         self._information = self._information or Information(z.shape[1])
-        self._information.add_kept(z, log_odds, chances, pi, weight)
+        known, share = self._pilot.known, None
+        if known is not None:
+            log_odds, share = known.nodes(z, log_odds), quadrature()[1]
+        self._information.add_kept(z, log_odds, chances, pi=pi, weight=weight, share=share)
 
     def efficiency(self, correction: str) -> float | None:
         """Of the rows kept, where a pilot tells."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.design import Design, ScoreHistogram
 from rebalance.core.draws import Purpose, uniforms
+from rebalance.core.label_values import MANY, refuse_names
 from rebalance.core.labels import Label, is_positive, label_codes
 from rebalance.core.selection import Bound, Terms, forecast
 from rebalance.core.sketches import KeyCensus
@@ -122,7 +123,10 @@ class Selection:
     def _count(self, found: Scored) -> None:
         counted = np.bincount(found.codes, minlength=len(found.values)).tolist()
         rows = {value: count for value, count in zip(found.values, counted, strict=True) if count}
-        self.population.counts.update(rows)
+        counts = self.population.counts
+        counts.update(rows)
+        if len(counts) > MANY:
+            refuse_names(self._known.column, len(counts), counts.total())
         self.population.surprises.update(found.surprises)
         if self._known.label is not None:
             self.population.ranks.add(found.rank[found.codes != 0])

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from rebalance.core.allotment import Shares, key_texts
 from rebalance.core.sketches import DistinctSketch
 from rebalance.errors import DataError, UsageError
+from rebalance.steps.classes.parts import check_classes_of_part
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.steps.parts import Allot, Classes, Task, by_key, by_row, by_time
 from rebalance.storage.atomic import check_outputs
-from rebalance.storage.tables import Table
+from rebalance.storage.tables import Table, located
 from rebalance.storage.writers import output_format, table_writers
 
 _KEYS = 1 << 16  # so many different keys of a part are counted exactly
@@ -112,7 +113,8 @@ def split(
     tallies = _write(task, classes, allot, outputs, key=key, time=time)
     total = sum(tally.rows for tally in tallies)
     by = "key" if key is not None else "time" if time is not None else "row"
-    _tell_shares(task, tallies, by)
+    if by != "row" or len(classes.values) > 2:  # of two, only rounding makes a difference
+        _tell_shares(task, tallies, by)
     return Split(
         label=label,
         positive=classes.label.positive if classes.label is not None else None,
@@ -204,10 +206,8 @@ def _clock(time: pa.Scalar) -> str:
 
 
 def _tell_shares(task: Task, tallies: Sequence[_Tally], by: str) -> None:
-    """Say where a share is not the one asked for; by row only rounding makes a difference."""
-    if by == "row":
-        return
-    kept_whole = "keys" if by == "key" else "rows of one time"
+    """Say where a share is not the one asked for."""
+    kept_whole = {"key": "keys", "time": "rows of one time", "row": "classes of few rows"}[by]
     total = sum(tally.rows for tally in tallies)
     asked = (task.shares.test, task.shares.validation)
     for name, share, tally in zip(task.shares.parts[1:], asked, tallies[1:], strict=False):
@@ -215,7 +215,7 @@ def _tell_shares(task: Task, tallies: Sequence[_Tally], by: str) -> None:
         if share is not None and abs(got - share) > max(_TOLD * share, 1 / total):
             task.context.note(
                 f"the {name} set has {got:.1%} of the rows where {share:.1%} was asked for: "
-                f"{kept_whole} are kept whole"
+                f"{kept_whole} are kept {'in training' if by == 'row' else 'whole'}"
             )
 
 
@@ -249,17 +249,29 @@ def _write(
                 keys = pa.array(key_texts(rows.column(key), key)[0]) if key is not None else None
                 times = rows.column(time) if time is not None else None
                 tally.add(codes[mask], keys, times)
-        for name, tally in zip(task.shares.parts, tallies, strict=True):
-            _refuse_lack(name, tally, classes, "--key" if key is not None else "--time")
+        option = "--key" if key is not None else "--time" if time is not None else None
+        _refuse_lacks(task, tallies, classes, option)
     return tallies
 
 
-def _refuse_lack(name: str, tally: _Tally, classes: Classes, option: str) -> None:
-    counts = dict(zip(classes.values, tally.counts.tolist(), strict=True))
-    for value, count in classes.merged(counts).items():
-        if not count:
-            raise DataError(
-                f"the {name} set would have no row of class '{value}'",
-                where=f"column '{classes.column}'",
-                remedy=f"give it a larger share, or split by row, without {option}",
-            )
+def _refuse_lacks(
+    task: Task, tallies: Sequence[_Tally], classes: Classes, option: str | None
+) -> None:
+    """Each part must have each of two classes; by row that was seen to before."""
+    if option is None:
+        return
+    asked = (task.shares.test, task.shares.validation or 0.0)
+    shares = (1.0 - sum(asked), *asked)
+    for name, share, tally in zip(task.shares.parts, shares, tallies, strict=False):
+        counts = dict(zip(classes.values, tally.counts.tolist(), strict=True))
+        if classes.label is None:
+            with located(f"column '{classes.column}'", None):
+                check_classes_of_part(name, share, counts, classes.counts, task.context)
+            continue
+        for value, count in classes.merged(counts).items():
+            if not count:
+                raise DataError(
+                    f"the {name} set would have no row of class '{value}'",
+                    where=f"column '{classes.column}'",
+                    remedy=f"give it a larger share, or split by row, without {option}",
+                )

@@ -34,6 +34,8 @@ from rebalance.steps.train_task import (
     task_of,
     tell_limits,
 )
+from rebalance.steps.weigh import weigh
+from rebalance.steps.weighting import described
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -69,6 +71,8 @@ class TrainResult:
     estimates: Mapping[str, Any] | None = None
     cross_validation: Mapping[str, Any] | None = None
     calibrated: Calibrated | None = None
+    weighting: Mapping[str, Any] | None = None
+    costs: Mapping[str, float] | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -100,9 +104,11 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         if asked.natural:
             raise no_population(table)
         asked.wanted.refuse_many_classes()
+        asked.weighting.refuse_many_classes()
         return class_train(table, classes, asked, context)
     task = task_of(table, asked)
     tell_limits(task.drawn, asked.wanted, context)
+    asked.weighting.check_against(task.drawn, asked.wanted)
     kinds = choose_features(
         table,
         task.label,
@@ -122,6 +128,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         if not asked.natural:
             raise
         asked.wanted.refuse_many_classes()
+        asked.weighting.refuse_many_classes()
         return class_train(table, None, asked, context)
     refuse_balancing(asked.balancing, loaded.label.column)
     again = _fit(learner, table, loaded, task=task, kinds=kinds, asked=asked, context=context)
@@ -137,6 +144,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
             "model": asked.model,
             "natural": asked.natural,
             **_given(asked.settings),
+            **described(asked.weighting),
         },
         "seed": asked.settings.seed,
         "features": describe_features(table, kinds),
@@ -157,8 +165,10 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         negatives=negatives,
         features=len(trained.fitted.kinds),
         summary=trained.summary,
-        corrected=tell_corrected(trained, asked.settings, context),
+        corrected=tell_corrected(trained, asked.settings, again.weighed, context),
         calibrated=calibrated,
+        weighting=again.weighed.document(asked.weighting) if again.weighed else None,
+        costs=trained.costs.to_document() if trained.costs else None,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )
 
@@ -170,7 +180,9 @@ def _checked(asked: TrainAsked) -> Learner:
     designs = [asked.design] if asked.design else []
     sources = [*asked.inputs, *sidecars, *designs, *asked.wanted.on]
     check_outputs([asked.output], sources, clobber=asked.clobber)
-    learner = get_learner(asked.model, asked.settings)
+    learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
+    asked.weighting.refuse_unknown(learner)
+    asked.weighting.refuse_calibration(asked.wanted.is_any)
     asked.wanted.refuse_contradictions(asked.inputs)
     return learner
 
@@ -195,12 +207,20 @@ def _fit(
     context: Context,
 ) -> Refits:
     """The model of the rows, with all that it takes to fit it again."""
-    settings = asked.settings
+    settings = asked.weighting.settings(asked.settings)
     start = start_of(loaded, task, learner.starts_from_baseline, context)
     rows = training_rows(loaded, task, kinds, start, settings.seed)
     if task.drawn is not None and has_kin(table, task.drawn.design):
         rows = replace(rows, draws=kin_draws(table, settings.seed))
     with located(table.place):
+        rows, weighed = weigh(
+            rows,
+            loaded.label,
+            asked.weighting,
+            settings=settings,
+            model=asked.model,
+            context=context,
+        )
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
     trained = Model(
@@ -214,8 +234,11 @@ def _fit(
         drawn=task.drawn,
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
+        reweighted=weighed.reweighted,
+        output_scale=asked.weighting.scale,
+        costs=asked.weighting.costs,
     )
-    return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight)
+    return Refits(learner, rows, settings, trained, loaded.table, loaded.sample_weight, weighed)
 
 
 def _given(settings: Settings) -> dict[str, Any]:

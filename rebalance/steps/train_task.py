@@ -14,6 +14,7 @@ from rebalance.steps.classes.balancing import Balancing
 from rebalance.steps.context import Context
 from rebalance.steps.designed import dropped
 from rebalance.steps.recalibrate import NOTHING_WANTED, Wanted
+from rebalance.steps.weighting import PLAIN, Weighting
 from rebalance.storage.tables import Table
 
 SAMPLE_COLUMNS = ("rb_weight", "rb_offset")
@@ -25,6 +26,7 @@ class TrainAsked:
 
     natural : the table is the population itself, and no sample.
     wanted : on what to measure calibration, and whether to correct it; see `steps.calibrate`.
+    weighting : class weights, the loss and costs; see `steps.weighting`.
     """
 
     inputs: Sequence[str]
@@ -41,6 +43,7 @@ class TrainAsked:
     sample_weight: str | None = None
     balancing: Balancing | None = None
     wanted: Wanted = NOTHING_WANTED
+    weighting: Weighting = PLAIN
     clobber: bool = True
 
 

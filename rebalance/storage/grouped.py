@@ -17,6 +17,7 @@ from rebalance.storage.writing import about, beside
 _GROUP_ROWS = 131_072  # filtered batches may be tiny, and tiny row groups are slow to read
 _GROUP_BYTES = 128 << 20
 _PIECE_ROWS = 16_384
+_LEAST_PIECE, _WIDE_BYTES = 64, 256 << 20  # thousands of columns, of so many classes
 _TEXT_BYTES, _NESTED_BYTES = 32, 64  # of a value in memory, at a guess
 
 
@@ -38,10 +39,23 @@ def group_rows(row_bytes: float) -> int:
     """The rows of a group, for rows of so many bytes in memory.
 
     >>> group_rows(200), group_rows(4_000), group_rows(1_000_000)
-    (131072, 32768, 16384)
+    (131072, 32768, 256)
     """
-    pieces = min(_GROUP_ROWS, int(_GROUP_BYTES / max(row_bytes, 1))) // _PIECE_ROWS
-    return max(pieces, 1) * _PIECE_ROWS
+    size = piece_rows(row_bytes)
+    pieces = min(_GROUP_ROWS, int(_GROUP_BYTES / max(row_bytes, 1))) // size
+    return max(pieces, 1) * size
+
+
+def piece_rows(row_bytes: float) -> int:
+    """The rows of the pieces that groups are made of: fewer where rows are very wide.
+
+    >>> piece_rows(200), piece_rows(1_000_000), piece_rows(160_000_000)
+    (16384, 256, 64)
+    """
+    size = _PIECE_ROWS
+    while size > _LEAST_PIECE and size * row_bytes > _WIDE_BYTES:
+        size //= 2
+    return size
 
 
 class GroupedWriter:
@@ -63,7 +77,7 @@ class GroupedWriter:
         self._pieces: list[pa.RecordBatch] = []
         self._group: list[pa.RecordBatch] = []
         self._count = 0
-        self._rows = _GROUP_ROWS
+        self._rows, self._piece = _GROUP_ROWS, _PIECE_ROWS
         self._pool = ThreadPoolExecutor(1) if pa.cpu_count() > 1 else None
         self._pending: Future[None] | None = None
 
@@ -81,11 +95,12 @@ class GroupedWriter:
         rows = beside(batch.typed() if batch is not None else None, extra)
         if self._schema is None:
             self._schema = rows.schema
-            self._rows = group_rows(sum(map(_width, rows.schema.types)))
+            width = sum(map(_width, rows.schema.types))
+            self._rows, self._piece = group_rows(width), piece_rows(width)
         self._held.append(rows.cast(self._schema) if rows.schema != self._schema else rows)
         self._count += rows.num_rows
-        while self._count >= _PIECE_ROWS:
-            self._cut(_PIECE_ROWS)
+        while self._count >= self._piece:
+            self._cut(self._piece)
 
     def finish(self) -> None:
         """Write the rows that are left, and the end of the file.
@@ -123,7 +138,7 @@ class GroupedWriter:
         self._pieces += piece.to_batches()
         self._held = table.slice(count).to_batches()
         self._count -= count
-        if len(self._pieces) * _PIECE_ROWS >= self._rows:
+        if len(self._pieces) * self._piece >= self._rows:
             self._send()
 
     def _send(self) -> None:

@@ -81,8 +81,9 @@ def check_same(first: pa.Schema, other: pa.Schema, first_title: str, title: str)
     ------
     DataError : which column, in which files.
     """
+    there = set(other.names)  # once: each time that they are asked for they are made
     for name in first.names:
-        if name not in other.names:
+        if name not in there:
             raise DataError(
                 f"the column '{name}' of '{first_title}' is missing",
                 where=f"file '{title}'",
@@ -95,8 +96,9 @@ def check_same(first: pa.Schema, other: pa.Schema, first_title: str, title: str)
                 where=f"file '{title}'",
                 remedy="the files of one table need the same types",
             )
+    there = set(first.names)
     for name in other.names:
-        if name not in first.names:
+        if name not in there:
             raise DataError(
                 f"the column '{name}' is not in '{first_title}'",
                 where=f"file '{title}'",

@@ -1,6 +1,8 @@
 """One pass over a table: what each column holds, how the classes stand, and a few rows of each.
 
-Memory is bounded by the batch, the rows drawn and, for each column, two sketches of fixed size.
+Of many classes those with the most rows have fewer drawn, and the rows with the smallest draws of
+all are among them, so that some class and all others together can both be had. Memory is bounded by
+the batch, the rows drawn and, for each column, two sketches of fixed size.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from rebalance.core.sketches import DistinctSketch, FrequencySketch
 from rebalance.storage.tables import Batch
 
 DRAW_ROWS = 10_000
+_DRAW_MOST = 20 * DRAW_ROWS  # of all classes, where they are many
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ def gather(
     *,
     seed: int,
     threads: int | None = None,
+    positive: str | None = None,
 ) -> Gathered:
     """Read all batches once.
 
@@ -134,13 +138,14 @@ def gather(
     ----------
     drawn : the columns that the drawn rows keep.
     threads : columns worked on at the same time; the result does not depend on it.
+    positive : the value against which all others are one class, where it is known.
 
     Raises
     ------
     DataError : a batch cannot be read, or a label is missing.
     """
     columns = {name: ColumnStatistics(schema.field(name).type) for name in schema.names}
-    reservoir = Reservoir(DRAW_ROWS)
+    reservoir = Reservoir(DRAW_ROWS, _DRAW_MOST, DRAW_ROWS)
     counter = LabelCounter(label)
     rows = 0
     with ThreadPoolExecutor(threads) as pool:
@@ -153,14 +158,19 @@ def gather(
             offered = pa.RecordBatch.from_arrays(
                 [
                     pa.array(u),
+                    pa.array(codes),
                     pa.array(batch.start + np.arange(len(batch))),
                     *(read[name] for name in drawn),
                 ],
-                names=["u", "row", *drawn],
+                names=["u", "code", "row", *drawn],
             )
+            if positive is not None:
+                codes = counter.is_value(codes, positive).astype(np.int64)
             reservoir.add(offered, codes, u)
-    table, codes = reservoir.finish()
-    kept_u, kept_rows, *kept = (pa.concat_arrays(column.chunks) for column in table.columns)
+    table, _ = reservoir.finish()
+    kept_u, kept_codes, kept_rows, *kept = (
+        pa.concat_arrays(column.chunks) for column in table.columns
+    )
     return Gathered(
         rows=rows,
         counts=counter.counts,
@@ -168,7 +178,7 @@ def gather(
         drawn=Drawn(
             rows=kept_rows.to_numpy(),
             u=kept_u.to_numpy(),
-            codes=codes,
+            codes=kept_codes.to_numpy(),
             columns=dict(zip(drawn, kept, strict=True)),
         ),
     )

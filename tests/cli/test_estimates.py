@@ -215,3 +215,28 @@ def test_hard_data(name: str, tmp_path: Path, rebalance: Invoke) -> None:
     assert result.exit_code == code, result.output
     assert words in result.stderr
     assert out.exists() == (code == 0)
+
+
+def test_a_row_that_nearly_decides_a_coefficient_is_told(tmp_path: Path, done: Invoke) -> None:
+    # One negative far out on a feature that all others have near 0.
+    generator = np.random.default_rng(5)
+    x = generator.standard_normal(10_000)
+    x[7] = 40.0
+    y = generator.random(len(x)) < 0.02
+    y[7] = False
+    path, sample = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    rest = np.flatnonzero(~y)
+    kept = np.sort(np.concatenate([np.flatnonzero(y), [7], rest[::50]]))
+    pq.write_table(pa.table({"x": x[kept], "y": y[kept]}), path)
+    done(["sample", path, "-l", "y", "--rate", 1, "-o", sample, "-q"])
+    out = tmp_path / "m.rbl"
+    base = ["train", sample, "--model", "logistic", "-o", out]
+    told = done([*base, "--robust"])
+    assert "one row has a leverage of" in told.stderr
+    shown = json.loads(done([*base, "--robust", "--json", "-q"]).stdout)["estimates"]
+    assert shown["largest_leverage"] > 0.3
+    assert all(row["degrees_of_freedom"] >= 1 for row in shown["coefficients"])
+    model = done(base)
+    assert "leverage" not in model.stderr
+    plain = json.loads(done([*base, "--json", "-q"]).stdout)["estimates"]
+    assert "degrees_of_freedom" not in plain["coefficients"][0]

@@ -146,7 +146,7 @@ def test_a_csv_column_that_turns_to_text_late_is_said_with_the_value(
         (["-l", "y", "--drop", "x9"], 3, "x9"),
         (["-l", "y", "--drop", "x1", "--drop", "x2", "--drop", "x3"], 3, "no column is left"),
         (["-l", "y", "--positive", "7"], 3, "positive value '7'"),
-        (["-l", "x1"], 3, "more than 1,000 different values"),
+        (["-l", "x1"], 3, "more than 100 different fractions"),
         (["-l", "y", "--sample-weight", "x1"], 3, "not a number of 0 or more"),
     ],
 )
@@ -178,3 +178,11 @@ def test_the_coefficients_recover_the_population(
         # Some 1,200 positives against 5,000 negatives: standard errors of about 0.04.
         assert found[0] == pytest.approx(INTERCEPT, abs=0.16)
         assert found[1] - found[0] == pytest.approx(slope, abs=0.16)
+
+
+def test_how_well_the_plan_is_known_is_said_of_a_logistic_pilot(
+    simulated: Simulated, tmp_path: Path, done: Invoke
+) -> None:
+    base = ["pilot", simulated.path, "-l", "y", "-o", tmp_path / "p.rbl"]
+    assert "plan known to within" in done(base).stderr
+    assert "plan known to within" not in done([*base, "--model", "gbm"]).stderr

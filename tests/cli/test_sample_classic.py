@@ -364,6 +364,52 @@ def test_a_pilot_of_many_classes_is_refused_in_one_line(
     assert "--positive" in refused.stderr
 
 
+@pytest.mark.parametrize("method", ["smote", "random-over", "uniform,smote", "random-under,smote"])
+def test_many_classes_are_one_against_all_others(
+    method: str, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    table, _ = simulate(1_000, 1)
+    kinds = pa.array(np.where(np.arange(1_000) % 10 < 2, "c", ["a", "b"] * 500).tolist())
+    pq.write_table(table.drop_columns(["y"]).append_column("kind", kinds), source)
+    arguments = ["sample", source, "-l", "kind", "--method", method, "--ratio", 2, "-o", out]
+    arguments += ["--rate", 0.5] if "," in method else []
+    refused = rebalance(arguments)
+    assert refused.exit_code == 3
+    assert "--positive VALUE" in refused.stderr
+    assert "--rate a=0.1,b=0.02" in refused.stderr
+    shown = json.loads(done([*arguments, "--positive", "c", "--json"]).stdout)
+    assert shown["method"] == method
+    # 200 of c, 400 of a and of b; a repeated row is there twice on average.
+    assert shown["ratio"] == pytest.approx(2, rel=0.1 if method == "random-over" else 0.01)
+    counts = {each["values"]: each["counts"] for each in
+              pq.read_table(out)["kind"].value_counts().to_pylist()}  # fmt: skip
+    assert counts["a"] + counts["b"] == shown["kept_negatives"]
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "more", "words"),
+    [
+        ("enn", "n_neighbors", [], "3,000 neighbours of a row (n_neighbors), and there are 900"),
+        ("borderline-smote", "m_neighbors", ["--ratio", 2], "give --set m_neighbors=899"),
+        ("near-miss", "n_neighbors_ver3", ["--ratio", 2, "--set", "version=3"], "ver3=840"),
+        ("smote-enn", "n_neighbors", ["--ratio", 2], "3,000 neighbours of a row (n_neighbors)"),
+        ("near-miss", "n_neighbors", ["--ratio", 2], "give --set n_neighbors=60"),
+    ],
+)
+def test_more_neighbours_than_rows(
+    method: str, name: str, more: list[object], words: str, tmp_path: Path, rebalance: Invoke
+) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    table, _ = simulate(900, 1)
+    pq.write_table(table.set_column(3, "y", pa.array(np.arange(900) < 60)), source)
+    arguments = ["sample", source, "-l", "y", "--method", method, "-o", out, *more]
+    refused = rebalance([*arguments, "--set", f"{name}=3000"])
+    assert refused.exit_code == 2
+    assert words in refused.stderr
+    assert "n_samples_fit" not in refused.stderr
+
+
 def test_no_row_is_kept_twice(tmp_path: Path, done: Invoke) -> None:
     source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
     pq.write_table(simulate(2_000, 1)[0], source)
@@ -445,7 +491,8 @@ def test_random_over_by_key_and_random_under_as_uniform(tmp_path: Path, done: In
     made = []
     for method in ("uniform", "random-under"):
         out = tmp_path / f"{method}.parquet"
-        done([*base, "--method", method, "--ratio", 5, "-o", out])
+        shown = done([*base, "--method", method, "--ratio", 5, "-o", out, "--json"])
+        assert json.loads(shown.stdout)["method"] == method  # by the name that was given
         made.append(out.read_bytes())
     assert made[0] == made[1]
 

@@ -142,7 +142,24 @@ def test_a_plan_by_few_positives_is_called_rough(
     guide, out = tmp_path / "p.rbl", tmp_path / "s.parquet"
     done(["pilot", simulated.path, "-l", "y", "--size", 100, "-o", guide, "-q"])
     shown = done(["sample", simulated.path, "--pilot", guide, "--efficiency", 0.5, "-o", out])
-    assert "the pilot saw 100 positives" in shown.stderr
+    assert "the pilot knows its plan only roughly: an efficiency of 0.50 may be" in shown.stderr
+    command = ["sample", simulated.path, "--pilot", guide, "--rate", 0.05, "-o", out, "--json"]
+    document = json.loads(done(command).stdout)
+    low, high = document["planned_efficiency_between"]
+    assert low < document["planned_efficiency"] < high
+    # What the rows kept have at the true log odds is in the range.
+    kept = pq.read_table(out)
+    rows = kept["rb_row"].to_numpy()
+    z = np.column_stack([np.ones(60_000), *(simulated.table[f"x{at}"] for at in (1, 2, 3))])
+    odds, offset = simulated.log_odds, kept["rb_offset"].to_numpy()
+    realised = 4 / np.trace(
+        information(z, odds) @ np.linalg.inv(information(z[rows], odds[rows] + offset))
+    )
+    assert low < realised < high
+    # A pilot of all positives knows better.
+    done(["pilot", simulated.path, "-l", "y", "-o", guide, "-q"])
+    better = json.loads(done(command).stdout)["planned_efficiency_between"]
+    assert better[1] / better[0] < 1.1 < high / low
 
 
 def information(z: Floats, log_odds: Floats) -> Floats:

@@ -178,7 +178,7 @@ BAD = {
     "many label values": (
         ["-l", "id", *OUTPUTS],
         3,
-        ["has 1 row, too few"],
+        ["nearly every row has a label of its own"],
     ),
     "positive": (["-l", "fraud", "--positive", "Yes", *OUTPUTS], 3, ["'Yes'", "--positive"]),
     "too rare": (["-l", "fraud", "--test", "0.001", *OUTPUTS], 3, ["too few for the test set"]),

@@ -96,3 +96,16 @@ def test_both_at_once_are_refused(drawn: Path, tmp_path: Path, rebalance: Invoke
     result = rebalance(["train", drawn, *both])
     assert result.exit_code == 2
     assert "two ways to balance the rounds; choose one" in result.stderr
+    focal = ["--loss", "focal", "--two-stage", "-o", tmp_path / "m.rbl"]
+    result = rebalance(["train", drawn, *focal])
+    assert result.exit_code == 2
+    assert "--two-stage fits the log loss" in result.stderr
+
+
+def test_class_weights_next_to_a_curriculum(drawn: Path, tmp_path: Path, done: Invoke) -> None:
+    # Weights are undone, too: some 1,200 positives, as above.
+    out, other = tmp_path / "m.rbl", tmp_path / "other.parquet"
+    pq.write_table(simulate(60_000, 8)[0], other)
+    both = ["--curriculum", "--class-weight", "balanced", "--rounds", 64]
+    done(["train", drawn, *both, *FAST, "-o", out, "-q"])
+    assert over(done, out, other, tmp_path / "p.parquet") == pytest.approx(1, abs=0.2)

@@ -16,7 +16,7 @@ from rebalance.core.class_design import (
     spread,
     weighted_log_shares,
 )
-from rebalance.core.class_selection import ClassBound, ClassTerms, forecast, forecast_rates
+from rebalance.core.class_selection import ClassBounds, ClassTerms, forecast, forecast_rates
 from rebalance.core.classes import Classes
 from rebalance.core.design import Design, ScoreHistogram
 from rebalance.core.labels import Label
@@ -111,21 +111,56 @@ def test_bounds_keep_every_row_that_the_design_keeps() -> None:
         (0.1 * rate, 1.0), 0.1, 0,
     )  # fmt: skip
     kept = draws < design.pi(0, score)
-    for bound in (ClassBound.of(design, 0), forecast(terms, rate * 1.01, ranks, 5000)):
-        assert bound.covers(design, 0)
-        assert bound.candidates(draws, score)[kept].all()
-        assert bound.candidates(draws, score).mean() < 0.2
-    assert not forecast(terms, rate * 0.9, ranks, 5000).covers(design, 0)
-    assert ClassBound.of(design, 1).candidates(draws, score).all()
+    places, first = np.array([0, 1]), np.zeros(5000, dtype=np.int64)
+
+    def bounded(*rates: float) -> ClassBounds:
+        """By the forecasts of the first class, one after the other."""
+        bounds = ClassBounds(terms)
+        for each in rates:
+            found = np.array([forecast(terms, each, ranks, 5000), (1.0, np.inf, 0.1)]).T
+            bounds.raise_to(places, *found)
+        return bounds
+
+    for bounds in (ClassBounds.of(design, places), bounded(rate * 1.01)):
+        assert bounds.covers(design, places)
+        assert bounds.candidates(first, draws, score)[kept].all()
+        assert bounds.candidates(first, draws, score).mean() < 0.2
+        assert bounds.candidates(first + 1, draws, score).all()
+        assert bounds.candidates(first + 7, draws, score).all()  # never heard of
+    assert not bounded(rate * 0.9).covers(design, places)
+    # What was let go once is gone.
+    assert not bounded(rate * 0.9, rate * 1.01).covers(design, places)
+    assert bounded(rate * 1.01, 1.0).covers(design, places)
+    assert (design.own_pi(first, score) == design.pi(0, score)).all()
+    assert (design.own_pi(first + 1, score) == 1).all()
+
+
+def test_uniform_bounds() -> None:
+    terms = ClassTerms(ClassBudget(rates={"a": 0.2}), None, 0.0, uniform=True)
+    design = replace(
+        DESIGN, method="uniform", score="uniform", c=DESIGN.rates, floors=DESIGN.rates, mix=1.0
+    )
+    places, draws = np.array([2, 0, 1]), np.random.default_rng(6).random(900)
+    bounds = ClassBounds(terms)
+    bounds.raise_to(places, np.array([0.1, 0.5, 1.0]))
+    codes = np.arange(900) % 3
+    kept = draws < design.own_pi(codes, np.zeros(900))
+    for each in (bounds, ClassBounds.of(design, places)):
+        assert each.covers(design, places)
+        assert (each.candidates(places[codes], draws, np.zeros(900)) == kept).mean() > 0.999
+        assert each.candidates(places[codes], draws, np.zeros(900))[kept].all()
+    bounds.raise_to(places[:1], np.array([0.09]))
+    assert not bounds.covers(design, places)
 
 
 def test_forecast_rates_err_on_the_high_side() -> None:
     budget = ClassBudget(rows=100)
     # Half the table is seen: 1000 and 10 rows of 2000 and 20; 80 and 20 rows are wanted.
-    found = forecast_rates(budget, ["a", "b"], [1000, 10], 2020)
+    found = forecast_rates(budget, ["a", "b"], np.array([1000, 10]), 2020)
     assert found[0] > 80 / 2000
     assert found[1] == 1.0
-    assert forecast_rates(ClassBudget(rates={"b": 0.5}), ["a", "b"], [9, 0], None) == [1.0, 0.5]
+    budget = ClassBudget(rates={"b": 0.5})
+    assert forecast_rates(budget, ["a", "b"], np.array([9, 0]), None).tolist() == [1.0, 0.5]
 
 
 def test_weights_move_the_shares_by_the_classes_means() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
-from rebalance.core.class_metrics import score_classes
+from rebalance.core import class_metrics
+from rebalance.core.class_metrics import auc_of_class, score_classes
 
 
 def rows(count: int = 40_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,3 +63,25 @@ def test_classes_without_a_column_or_a_row() -> None:
     assert found.overall["balanced_accuracy"] == pytest.approx(2 / 3)
     nothing = score_classes(np.array([], dtype=np.int64), [np.array([])] * 2, "ab")
     assert np.isnan(nothing.overall["log_loss"])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_auc_of_small_and_large_classes_is_the_same(
+    weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes, y_prob, weight = rows(3_000)
+    weight[codes == 2] *= codes.size % 7  # some of weight 0 as well
+    weight[::5] = 0.0
+    given = weight if weighted else None
+    for place in range(4):
+        own = np.flatnonzero(codes == place)
+        column = np.ascontiguousarray(y_prob[:, place])
+        expected = roc_auc_score(codes == place, column, sample_weight=given)
+        for few in (0, 10_000):
+            monkeypatch.setattr(class_metrics, "_FEW", few)
+            assert auc_of_class(own, column, given) == pytest.approx(expected, abs=1e-12)
+    nothing = np.flatnonzero(codes)  # all their weight is 0
+    assert np.isnan(auc_of_class(nothing, column, np.where(codes == 0, 1.0, 0.0)))
+    assert np.isnan(auc_of_class(nothing, column, np.where(codes == 0, 0.0, 1.0)))
+    assert np.isnan(auc_of_class(np.arange(3_000), column, None))
+    assert np.isnan(auc_of_class(np.array([], dtype=np.int64), column, None))

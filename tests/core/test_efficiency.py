@@ -69,8 +69,8 @@ def test_rows_kept_estimate_what_was_planned() -> None:
         z[kept],
         log_odds[kept],
         chances,
-        np.where(y_true, 1.0, pi_0)[kept],
-        np.ones(int(kept.sum())),
+        pi=np.where(y_true, 1.0, pi_0)[kept],
+        weight=np.ones(int(kept.sum())),
     )
     for correction in ("offset", "weight"):
         # Some 12,000 rows are kept: sums over them have a relative standard error of about 1%.

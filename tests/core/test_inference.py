@@ -12,9 +12,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from rebalance.core.encoding import Numeric
-from rebalance.core.inference import covariance, estimates
+from rebalance.core.inference import bread, estimates
+from rebalance.core.sandwich import sandwich as robust_variance
 
 Floats = NDArray[np.float64]
 
@@ -68,14 +70,26 @@ def coverage(
         if correction == "weight":
             offset, weight = np.zeros(len(z)), np.where(y, 1.0, 1 / kept)
         found = maximum(z, y, offset, weight)
-        variance = covariance(z, y, z @ found + offset, weight, none, sandwich=sandwich)
-        held.append(np.abs(found - target) < 1.959964 * np.sqrt(np.diag(variance)))
+        eta, quantile = z @ found + offset, 1.959964
+        if sandwich:
+            robust = robust_variance(z, y, eta, weight, none)
+            found, variance = found - robust.bias, robust.variance
+            quantile = student.ppf(0.975, robust.degrees(np.eye(len(none))))
+        else:
+            variance = bread(z, eta, weight, none)
+        held.append(np.abs(found - target) < quantile * np.sqrt(np.diag(variance)))
     return np.mean(held, axis=0)
 
 
 def normal(generator: np.random.Generator) -> Floats:
     z = np.ones((POPULATION, 4))
     z[:, 1:] = generator.standard_normal((POPULATION, 3))
+    return z
+
+
+def skewed(generator: np.random.Generator) -> Floats:
+    z = np.ones((POPULATION, 4))
+    z[:, 1:] = generator.exponential(size=(POPULATION, 3)) - 1
     return z
 
 
@@ -105,6 +119,17 @@ def test_intervals_hold_the_truth_in_95_of_100_samples(
     )
     assert (found > LOW).all(), found
     assert (found < HIGH).all(), found
+
+
+def test_weights_of_20_on_skewed_features() -> None:
+    # The normal quantile around the estimate itself holds 92% to 96% with HC3, 87% to 94% with
+    # residuals as they are. Beside the band .93 to .97 is one standard error of the count, .0056.
+    truth = np.array([-5.0, 0.7, 0.5, 0.0])
+    found = coverage(
+        skewed, lambda z: z @ truth, uniform, truth, correction="weight", sandwich=True
+    )
+    assert (found > 0.93 - 0.0056).all(), found
+    assert (found < 0.97 + 0.0056).all(), found
 
 
 def test_the_models_variance_is_too_small_for_weights() -> None:
@@ -169,25 +194,30 @@ def test_a_two_by_two_table_by_hand() -> None:
     # Woolf 1955: the log odds ratio has the variance 1/a + 1/b + 1/c + 1/d.
     z, y, eta = counts(10, 40, 30, 20)
     one = np.ones(len(y))
-    model = covariance(z, y, eta, one, np.zeros(2), sandwich=False)
+    model = bread(z, eta, one, np.zeros(2))
     first, second = 1 / 10 + 1 / 40, 1 / 30 + 1 / 20
     assert model == pytest.approx(np.array([[first, -first], [-first, first + second]]))
     # Each row of a group of 50 has a leverage of 1/50; without it both variances would agree.
-    robust = covariance(z, y, eta, one, np.zeros(2), sandwich=True)
-    assert robust == pytest.approx(model * (50 / 49) ** 2)
+    robust = robust_variance(z, y, eta, one, np.zeros(2))
+    assert robust.variance == pytest.approx(model * 50 / 49)
+    assert robust.leverage == pytest.approx(1 / 50)
     # Weights have a scale only: neither the estimate nor how well it is known depends on it.
-    assert covariance(z, y, eta, 7 * one, np.zeros(2), sandwich=True) == pytest.approx(robust)
+    scaled = robust_variance(z, y, eta, 7 * one, np.zeros(2))
+    assert scaled.variance == pytest.approx(robust.variance)
+    assert scaled.bias == pytest.approx(robust.bias)
+    assert scaled.degrees(np.eye(2)) == pytest.approx(robust.degrees(np.eye(2)))
 
 
 def test_an_estimate_that_the_data_leave_free_has_the_priors_spread() -> None:
     z, y, eta = counts(10, 40, 30, 20)
     z = np.column_stack([z, np.zeros(len(z))])
     penalty = np.array([0, 0.01, 0.01])
-    for sandwich in (False, True):
-        variance = covariance(z, y, eta, np.ones(len(y)), penalty, sandwich=sandwich)
-        assert np.sqrt(variance[2, 2]) == pytest.approx(10)
+    robust = robust_variance(z, y, eta, np.ones(len(y)), penalty)
+    assert np.sqrt(bread(z, eta, np.ones(len(y)), penalty)[2, 2]) == pytest.approx(10)
+    assert np.sqrt(robust.variance[2, 2]) == pytest.approx(10)
+    assert robust.degrees(np.eye(3))[2] == np.inf
     with pytest.raises(np.linalg.LinAlgError):
-        covariance(z, y, eta, np.ones(len(y)), np.zeros(3), sandwich=False)
+        bread(z, eta, np.ones(len(y)), np.zeros(3))
 
 
 def test_own_units_by_hand() -> None:
@@ -207,16 +237,3 @@ def test_own_units_by_hand() -> None:
     assert slope["z"] == pytest.approx(0.5 / 0.075)
     assert slope["standardised"] == {"coefficient": 2.0, "standard_error": pytest.approx(0.3)}
     assert (absent["coefficient"], absent["standard_error"]) == (3.0, pytest.approx(0.5))
-
-
-def test_many_rows_are_added_block_by_block() -> None:
-    generator = np.random.default_rng(3)
-    z = np.column_stack([np.ones(40_000), generator.standard_normal((40_000, 2))])
-    y = generator.random(len(z)) < 0.3
-    eta, weight = z @ [-1.0, 0.2, 0.1], generator.uniform(0.5, 2, len(z))
-    q = expit(eta)
-    inverse = np.linalg.inv((z * (weight * q * (1 - q))[:, None]).T @ z)
-    leverage = weight * q * (1 - q) * np.einsum("ij,jk,ik->i", z, inverse, z)
-    middle = (z * ((weight * (y - q) / (1 - leverage)) ** 2)[:, None]).T @ z
-    found = covariance(z, y, eta, weight, np.zeros(3), sandwich=True)
-    assert found == pytest.approx(inverse @ middle @ inverse, rel=1e-9)

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebalance.core.labels import (
-    MAX_VALUES,
     Label,
     LabelCounter,
     canonical,
@@ -104,14 +103,6 @@ def test_all_missing():
 def test_lists_and_structs_are_no_classes(array):
     with pytest.raises(DataError, match=r"of type .*which is no class.*'y'.*--label"):
         label_codes(array, [], "y")
-
-
-def test_too_many_values():
-    values: list[str] = []
-    label_codes(pa.array(range(MAX_VALUES)), values, "y")
-    assert len(values) == MAX_VALUES
-    with pytest.raises(DataError, match=r"more than 1,000 different values.*--label"):
-        label_codes(pa.array([MAX_VALUES]), values, "y")
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1), st.integers(1, 5))

@@ -134,7 +134,7 @@ def test_standard_errors_are_those_of_the_features_own_units(weighted: bool) -> 
         step = inverse @ z.T @ (w * (y - q))
         found = found + step / max(1.0, np.abs(step).max() / 2)
     leverage = w * q * (1 - q) * np.einsum("ij,jk,ik->i", z, inverse, z)
-    score = z * (w * (y - q) / (1 - leverage))[:, None]
+    score = z * (w * (y - q) / np.sqrt(1 - leverage))[:, None]
     variance = inverse @ (score.T @ score) @ inverse if weighted else inverse
     assert fitted.estimates["variance"] == ("sandwich" if weighted else "model")
     assert [row["name"] for row in shown] == ["intercept", "x0", "x1", "x2"]

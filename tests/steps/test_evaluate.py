@@ -327,7 +327,7 @@ class TestBadInput:
         ("options", "words"),
         [
             ({"label": "z"}, "no column 'z'.*--label"),
-            ({"label": "other"}, "more than 255 different values"),
+            ({"label": "other"}, "more than 100 different fractions"),
             ({"sample_weight": "v"}, "no column 'v'.*--sample-weight"),
             ({"sample_weight": "text"}, "weights are string, not numbers"),
             ({"positive": "7"}, "no row has the positive value '7'"),

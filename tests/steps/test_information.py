@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from rebalance.errors import ArtifactError, UsageError
-from rebalance.steps.information import RATES, Stand, curve, efficiency_curves, rate_for
+from rebalance.steps.information import (
+    RATES,
+    Stand,
+    curve,
+    efficiency_curves,
+    known_between,
+    rate_for,
+)
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +24,7 @@ def plan() -> dict[str, object]:
     log_odds = z @ np.array([-4.0, 1.0, 0.5])
     y_true = np.arange(2000) < 1000
     weight = np.where(y_true, 0.1, 20.0)
-    return efficiency_curves(Stand(z, log_odds, y_true, weight), z[:1000].T @ z[:1000])
+    return efficiency_curves(Stand(z, log_odds, y_true, weight, weight), z[:1000].T @ z[:1000])
 
 
 def test_efficiency_rises_with_the_rate_to_one(plan: dict[str, object]) -> None:
@@ -49,6 +56,16 @@ def test_the_rate_for_an_efficiency_is_read_off_the_curve(plan: dict[str, object
         assert rate_for(plan, "probability", "offset", asked) == pytest.approx(RATES[at])
     with pytest.raises(UsageError, match=r"ask for 0\.\d+ \(--rate 0.001\) to 1.000"):
         rate_for(plan, "probability", "offset", 0.001)
+
+
+def test_a_range_is_given_where_the_pilots_own_error_is_known(plan: dict[str, object]) -> None:
+    assert known_between(plan, "uniform", "offset", 0.1, 0.5) is None
+    errors = {"offset": {"uniform": [0.1] * (len(RATES) - 1) + [0.0]}}
+    told = plan | {"standard_error_of_log": errors}
+    between = known_between(told, "uniform", "offset", 0.1, 0.5)
+    assert between == pytest.approx((0.5 / np.exp(0.196), 0.5 * np.exp(0.196)), rel=1e-4)
+    assert known_between(told, "uniform", "offset", 0.1, 0.9)[1] == 1.0  # type: ignore[index]
+    assert known_between(told, "uniform", "offset", 1.0, 1.0) == (1.0, 1.0)
 
 
 def test_a_pilot_without_a_plan_is_named() -> None:

@@ -6,7 +6,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from rebalance.core.ranking import rank, rank_keys
+from rebalance.core.labels import ManyClassesError
+from rebalance.core.ranking import pack, rank, rank_keys
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.steps.evaluate import evaluate
@@ -118,3 +119,18 @@ def test_memory_is_as_the_help_says(tmp_path, options, bytes_a_row):
         tracemalloc.stop()
     # Arrow's own memory is not counted. A batch of 131,072 rows has a few arrays of 1 MB.
     assert peak < bytes_a_row * rows + 5e6
+
+
+def test_one_of_very_many_values_is_positive(tmp_path):
+    """More values than a byte can number, and the positive one comes late."""
+    y = np.repeat(np.arange(600), 3)[::-1]
+    p = np.random.default_rng(0).random(len(y))
+    path = str(tmp_path / "t.parquet")
+    pq.write_table(pa.table({"y": y, "p": p}), path, row_group_size=100)
+    asked = Asked("y", ["p"], "7", None, None)
+    found = read_outcomes(open_table([path]), asked, Context())
+    assert len(found.label.negatives) == 599
+    expected = pack(y == 7, p.copy())
+    assert np.sort(found.keys["p"]).tolist() == np.sort(expected).tolist()
+    with pytest.raises(ManyClassesError, match="600 classes where two are needed"):
+        read_outcomes(open_table([path]), Asked("y", ["p"], None, None, None), Context())

@@ -221,7 +221,7 @@ def test_commands_use_the_inputs_as_they_were_given(tmp_path):
         ({"label": "nested"}, DataError, "the label is list<element: int64>, which is no class"),
         ({"label": "same"}, DataError, "one class only: x (6,000)"),
         ({"label": "nothing"}, DataError, "the label is missing"),
-        ({"label": "amount"}, DataError, "more than 1,000 different values"),
+        ({"label": "amount"}, DataError, "more than 100 different fractions"),
     ],
 )
 def test_what_cannot_be_is_refused(suspicious, options, error, words_of_it):

@@ -143,8 +143,6 @@ def test_one_of_many_classes_named_positive(tmp_path):
     assert result.positive == "c"
     assert result.parts[1].positives == 10
     assert sum(500 <= row < 502 for row in train) == 2  # too few of "b" for a test row, and so what
-    with pytest.raises(DataError, match="the class 'b' has 2 rows, too few for the test set"):
-        run(tmp_path, {"y": y})
     assert len(test) == 110
 
 
@@ -429,7 +427,7 @@ def test_classes_too_rare(tmp_path):
         ([0] * 10, "one class only"),
         ([0, 1, None] * 10, r"label is missing .*row 2 "),
         ([[0], [1]] * 10, "which is no class"),
-        (list(range(2000)), "more than 1,000 different values"),
+        (list(range(2000)), "nearly every row has a label of its own"),
     ],
 )
 @pytest.mark.parametrize("how", [{}, {"key": "row"}, {"time": "row"}])

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance import __version__
-from rebalance.core.correction import to_population
+from rebalance.core.correction import to_population, to_sample
+from rebalance.core.costs import Costs
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label
+from rebalance.core.losses import AS_ROWS_ARE, Reweighted
 from rebalance.core.recalibration import Recalibration, read_recalibration
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
@@ -28,6 +30,9 @@ class Model:
     """A trained model; `scale` says whether its own output is the sample's or the population's.
 
     recalibration : what is done to its log odds on the population's scale; None for nothing.
+    reweighted : class weights and the focal loss of the fit, which `fitted` undoes itself.
+    output_scale : "sample" where probabilities are to be left as fitted.
+    costs : of the two mistakes; they give the threshold for decisions.
     """
 
     label: Label
@@ -41,6 +46,9 @@ class Model:
     summary: Mapping[str, Any]
     sample_weight: str | None
     recalibration: Recalibration | None = None
+    reweighted: Reweighted = AS_ROWS_ARE
+    output_scale: str = "population"
+    costs: Costs | None = None
 
     @property
     def correctable(self) -> bool:
@@ -50,13 +58,29 @@ class Model:
     @property
     def gives_population(self) -> bool:
         """Whether its probabilities are the population's."""
-        return self.correctable or self.recalibration is not None
+        known = self.correctable or self.recalibration is not None
+        return known and self.output_scale == "population"
+
+    @property
+    def has_own_scale(self) -> bool:
+        """Whether the fit had another scale than the population's: a sample's, or weights'."""
+        return self.drawn is not None or self.reweighted.bends
+
+    @property
+    def leaves_weights(self) -> bool:
+        """Whether class weights or a focal loss are left in its probabilities."""
+        return self.output_scale == "sample" and self.reweighted.bends
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability from which to call a row positive, where costs were given."""
+        return None if self.costs is None else self.costs.threshold
 
     @property
     def kinds(self) -> dict[str, Kind]:
         """The columns needed for the population's probabilities, by kind."""
         needed = dict(self.fitted.kinds)
-        if self.drawn is not None and self.scale == "sample":
+        if self.drawn is not None and "sample" in (self.scale, self.output_scale):
             needed |= self.drawn.kinds
         if self.drawn is not None and self.drawn.pilot is not None and self.starts_from_pilot:
             needed |= self.drawn.pilot.kinds
@@ -77,6 +101,15 @@ class Model:
     def recalibrated(self, own: Floats) -> Floats:
         """What `log_odds` makes of `own_log_odds`, shape (n,)."""
         return own if self.recalibration is None else self.recalibration(own)
+
+    def as_fitted(self, own: Floats, batch: Batch) -> Floats:
+        """The log odds that the fit had, sampling, class weights and loss in them, shape (n,).
+
+        `own` are the rows' `own_log_odds`.
+        """
+        if self.drawn is not None and self.correctable:
+            own = to_sample(own, self.drawn.offset(batch))
+        return self.reweighted.as_fitted(own)
 
     def own_log_odds(self, batch: Batch) -> Floats:
         """The population's log odds as the model has them before any recalibration, shape (n,).
@@ -107,6 +140,9 @@ class Model:
             "summary": dict(self.summary),
             "sample_weight": self.sample_weight,
             "recalibration": self.recalibration.to_document() if self.recalibration else None,
+            "reweighted": self.reweighted.to_document(),
+            "output_scale": self.output_scale,
+            "costs": self.costs.to_document() if self.costs else None,
             **manifest,
         }
         return pack("model", whole, members)
@@ -121,7 +157,7 @@ def read_model(path: str) -> Model:
     """
     manifest, members = read_artifact(path, "model")
     design = members.get("design.json")
-    recalibration = manifest.get("recalibration")
+    recalibration, costs = manifest.get("recalibration"), manifest.get("costs")
     return Model(
         label=Label.from_document(manifest["label"]),
         learner=manifest["learner"],
@@ -134,4 +170,7 @@ def read_model(path: str) -> Model:
         summary=manifest["summary"],
         sample_weight=manifest["sample_weight"],
         recalibration=read_recalibration(recalibration) if recalibration else None,
+        reweighted=Reweighted(**manifest.get("reweighted", {})),
+        output_scale=manifest.get("output_scale", "population"),
+        costs=Costs.from_document(costs) if costs else None,
     )

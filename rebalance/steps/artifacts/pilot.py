@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rebalance import __version__
 from rebalance.core.encoding import Encoder
 from rebalance.core.labels import Label
+from rebalance.core.posterior import Posterior
 from rebalance.errors import ArtifactError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
@@ -41,6 +42,7 @@ class Pilot(StoredPilot[Fitted]):
 
     positives_outer : M, the sum over the draw's positives of z z', shape (d, d).
     plan : see `steps.information.efficiency_curves`; empty in a pilot of an earlier version.
+    known : the population's log odds about the pilot's; None for trees and in earlier versions.
     """
 
     label: Label
@@ -48,6 +50,7 @@ class Pilot(StoredPilot[Fitted]):
     positives_outer: Floats
     plan: Mapping[str, Any]
     draw: PilotDraw
+    known: Posterior | None = None
 
     @property
     def encoder(self) -> Encoder | None:
@@ -66,10 +69,14 @@ def pilot_content(
     information: NDArray[np.float64],
     quantiles: Mapping[str, NDArray[np.float64]],
     plan: Mapping[str, Any],
+    *,
+    known: Posterior | None = None,
 ) -> bytes:
     """The bytes of a pilot."""
     members = dict(fitted.members()) | {"plan.json": json.dumps(plan, sort_keys=True).encode()}
-    arrays = {"positives_outer.npy": information}
+    arrays: dict[str, NDArray[Any]] = {"positives_outer.npy": information}
+    if known is not None:
+        arrays["posterior.npy"] = known.to_array()
     arrays |= {f"log_odds_{name}.npy": values for name, values in quantiles.items()}
     for name, values in arrays.items():
         stream = io.BytesIO()
@@ -113,7 +120,14 @@ def load_pilot(content: bytes, title: str) -> Pilot:
             manifest.get("negatives_draw"),
             manifest["made_from"],
         ),
+        known=_posterior(members.get("posterior.npy")),
     )
+
+
+def _posterior(member: bytes | None) -> Posterior | None:
+    if member is None:
+        return None
+    return Posterior.from_array(np.load(io.BytesIO(member), allow_pickle=False))
 
 
 def encoder_of(fitted: Fitted) -> Encoder | None:

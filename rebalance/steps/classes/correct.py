@@ -15,6 +15,7 @@ from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn, read_if_class_design
 from rebalance.steps.classes.artifacts.model import ClassModel, read_if_class_model
 from rebalance.steps.classes.columns import named_columns, split_parts
+from rebalance.steps.classes.memory import narrowed
 from rebalance.steps.classes.predict import (
     PREFIXES,
     class_columns,
@@ -117,6 +118,7 @@ def class_correct(
     DataError : probabilities that are none, that do not sum to 1, or that were corrected already.
     """
     named = named_columns(split_parts(columns), table)
+    table = narrowed(table, len(named))
     drawn = _read_drawn(sampling.design) if sampling.design is not None else None
     model = _read_balanced(sampling.balanced) if sampling.balanced is not None else None
     label = _label(named, drawn, model, sampling.rates)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.checks import Check, Checked, Judged, parse_check
-from rebalance.core.class_metrics import CLASS_METRICS, ClassFigures, score_classes
+from rebalance.core.class_metrics import CLASS_METRICS, ClassFigures, ClassScorer
 from rebalance.core.classes import Classes, listed
-from rebalance.core.labels import label_codes
 from rebalance.errors import UsageError
 from rebalance.steps.classes.columns import named_columns, split_parts
+from rebalance.steps.classes.outcomes import ClassOutcomes
 from rebalance.steps.classes.pilot import check_class_weights
 from rebalance.steps.classes.predict import PREFIXES
 from rebalance.steps.context import Context
-from rebalance.steps.features import weights
-from rebalance.steps.memory import MIDDLE, Need, within
 from rebalance.steps.predict import LABEL_KEY, PROBABILITY
-from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Table
 
 Floats = NDArray[np.float64]
@@ -78,20 +75,21 @@ def class_columns_of(
     if positive is not None or (not asked and PROBABILITY in table.names):
         return None
     if asked:
-        parts = [part for text in asked for part in split_parts(text)]
-        if any(name in table.names or "=" not in name for name in [*asked, *parts]):
+        parts, names = [part for text in asked for part in split_parts(text)], set(table.names)
+        if any(name in names or "=" not in name for name in [*asked, *parts]):
             return None
         return ClassColumns(named_columns(parts, table), None)
-    written = _written(table, LABEL_KEY)
+    written, there = _written(table, LABEL_KEY), set(table.names)
     if written.get("column") == label and "classes" in written:
         for scale in ("population", "balanced"):
             named = {value: f"{PREFIXES[scale]}{value}" for value in written["classes"]}
-            if all(column in table.names for column in named.values()):
+            if there.issuperset(named.values()):
                 return ClassColumns(named, scale)
     for scale in ("population", "balanced"):
         start = PREFIXES[scale]
         found = [name[len(start) :] for name in table.names if name.startswith(start)]
-        found = [value for value in found if not _is_sampled(value, found)]
+        every = set(found)
+        found = [value for value in found if not _is_sampled(value, every)]
         if len(found) > 1:
             return ClassColumns({value: f"{start}{value}" for value in found}, scale)
     return None
@@ -118,7 +116,7 @@ def class_evaluate(
 ) -> ClassEvaluation:
     """Compare the probabilities of all classes with what happened.
 
-    In memory are 8 bytes a row for each class, 4 for the label, 8 for weights.
+    What is in memory `steps.classes.outcomes` says.
 
     Parameters
     ----------
@@ -137,35 +135,20 @@ def class_evaluate(
         )
     parsed = [_check(text) for text in checks]
     names = list(columns.named.values())
-    held = 8.0 * len(names) + 4.0 + 24.0
-    wanted = [label, *names, *([sample_weight] if sample_weight else [])]
     table.require(label, "--label")
     if sample_weight is not None:
         table.require(sample_weight, "--sample-weight")
-    table = within(table, context, Need(MIDDLE, per_row=held, columns=wanted))
-    values = list(columns.named)
-    known = len(values)
-    codes: list[NDArray[np.uint16]] = []
-    parts: dict[str, list[Floats]] = {name: [] for name in names}
-    weight: list[Floats] = []
-    for batch in context.track(table.batches(wanted), "reading", table.rows_if_known):
-        with batch.located():
-            labels = label_codes(batch.column(label), values, label, batch.start)
-            codes.append(labels.astype(np.uint16))
-            if sample_weight is not None:
-                weight.append(weights(batch.column(sample_weight), sample_weight, batch.start))
-        for name in names:
-            found = probabilities(batch, name, "mend it, or leave that row out")
-            parts[name].append(np.array(found))  # a copy, so that the batch can go
-    place = np.concatenate(codes)
-    columns_read = [np.concatenate(parts.pop(name)) for name in names]
-    own_weight = np.concatenate(weight) if weight else None
-    _remark(place, values, known, columns_read, context)
-    if own_weight is not None and sample_weight is not None:
-        check_class_weights(
-            own_weight, place.astype(np.int64), Classes(label, tuple(values)), sample_weight
-        )
-    figures = score_classes(place, columns_read, values, own_weight)
+    rows = ClassOutcomes(table, label, names, sample_weight, context)
+    rows.read_labels(list(columns.named))
+    values = rows.values
+    if rows.weight is not None and sample_weight is not None:
+        every = Classes(label, tuple(values))
+        check_class_weights(rows.weight, rows.codes, every, sample_weight)
+    scorer = ClassScorer(rows.codes, len(values), rows.weight)
+    for place, column in rows.columns():
+        scorer.add(place, column)
+    _remark(rows.codes, values, len(names), scorer.sums, context)
+    figures = scorer.figures(values)
     if columns.scale == "balanced":
         context.note(
             "the probabilities are about balanced classes (a logit adjustment): their ranking and "
@@ -183,11 +166,7 @@ def _check(text: str) -> Check:
 
 
 def _remark(
-    codes: NDArray[np.uint16],
-    values: Sequence[str],
-    known: int,
-    columns: Sequence[Floats],
-    context: Context,
+    codes: NDArray[np.int64], values: Sequence[str], known: int, sums: Floats, context: Context
 ) -> None:
     """Say which classes have no column or no row, and where probabilities do not sum to 1."""
     rows = np.bincount(codes, minlength=len(values)).tolist()
@@ -198,15 +177,12 @@ def _remark(
     empty = [value for value, count in zip(values, rows, strict=True) if not count]
     if empty:
         context.note(f"no row is of {listed(empty)}: what needs one is not defined")
-    total = np.zeros(len(codes))
-    for column in columns:
-        total += column
-    wrong = int((np.abs(total - 1) > 0.02).sum())
+    wrong = int((np.abs(sums - 1) > 0.02).sum())
     if wrong:
         context.note(f"in {wrong:,} rows the probabilities do not sum to 1")
 
 
-def _is_sampled(value: str, found: Sequence[str]) -> bool:
+def _is_sampled(value: str, found: Collection[str]) -> bool:
     """Whether a column is `rb_probability_sampled_CLASS` beside that class's own."""
     return value.startswith("sampled_") and value.removeprefix("sampled_") in found
 

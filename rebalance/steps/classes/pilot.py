@@ -10,18 +10,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.class_design import log_shares, spread, weighted_log_shares
+from rebalance.core.class_design import (
+    log_shares,
+    spread,
+    spread_level,
+    weighted_log_shares,
+)
 from rebalance.core.class_metrics import ClassFigures, score_classes
 from rebalance.core.classes import Classes, listed, log_softmax, repeated
 from rebalance.core.documents import plain
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import class_folds
 from rebalance.core.kinds import Kind
-from rebalance.errors import DataError
+from rebalance.errors import DataError, UsageError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassLearner, ClassRows
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.pilot import class_pilot_content
+from rebalance.steps.classes.memory import check_fit
 from rebalance.steps.context import Context
 from rebalance.steps.features import describe_features, tell_left_out, whole
 from rebalance.storage.atomic import write_bytes
@@ -30,6 +36,11 @@ from rebalance.storage.tables import Table, located
 FOLDS = 5
 # Rows of all classes for each that `size` asks of one: a fit takes as long as rows times classes.
 MOST = 5
+_SMALLER = (
+    "sample without a pilot ('sample --method uniform --rows N'), put rare classes together, or "
+    "take one against the others with --positive VALUE"
+)
+_LESS = f"{_SMALLER}; or give a smaller --size or a larger --memory-limit"
 Floats = NDArray[np.float64]
 
 
@@ -72,7 +83,7 @@ class ClassDraw:
     ) -> ClassDraw:
         """The draw of a reservoir whose codes are places in `counts`."""
         label = Classes.of(column, counts)
-        place = np.array([label.values.index(value) for value in counts])
+        place = np.array([label.places[value] for value in counts])
         ordered = tuple(counts[value] for value in label.values)
         return cls(drawn[0], place[drawn[1]], label, ordered)
 
@@ -82,9 +93,11 @@ class ClassDraw:
             return self
         draws = uniforms(seed, Purpose.HOLD_OUT, 0, len(self.codes))
         keep = np.zeros(len(self.codes), dtype=bool)
-        for place, rows in enumerate(spread(most, self.drawn.tolist())):
-            members = np.flatnonzero(self.codes == place)
-            keep[members[np.argsort(draws[members], kind="stable")[: max(int(rows), 1)]]] = True
+        drawn = self.drawn
+        wanted = np.maximum(np.array(spread(most, drawn.tolist())).astype(np.int64), 1)
+        order = np.lexsort((draws, self.codes))
+        within = np.arange(len(order)) - (np.cumsum(drawn) - drawn)[self.codes[order]]
+        keep[order[within < wanted[self.codes[order]]]] = True
         return ClassDraw(
             self.table.filter(pa.array(keep)), self.codes[keep], self.label, self.counts
         )
@@ -119,13 +132,16 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
     """
     tell_classes(draw.label, draw.counts, context)
     learner = get_class_learner(task.model)
+    check_size(draw.label, draw.counts, task.size)
     draw = draw.thinned(MOST * task.size, task.settings.seed)
-    rows = _training_rows(draw, task)
+    rows, classes = len(draw.codes), len(draw.label)
+    check_fit(task.model, rows, classes, len(task.kinds), context=context, remedy=_LESS)
+    training = _training_rows(draw, task)
     with located(task.table.place, None):
-        fitted = learner.fit(rows, task.settings)
+        fitted = learner.fit(training, task.settings)
     tell_left_out(fitted.left_out, context)
-    quality = _out_of_fold(learner, rows, draw, task, context)
-    baseline = [float(share) for share in rows.baseline[0]]
+    quality = _out_of_fold(learner, training, draw, task, context)
+    baseline = [float(share) for share in training.baseline[0]]
     manifest = {
         "created_by": {
             "command": "pilot", "model": task.model, "size": task.size, "positive": None
@@ -164,10 +180,29 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
     )
 
 
+def check_size(label: Classes, counts: Sequence[int], size: int) -> None:
+    """Check that there are some rows of each class to learn from, where a class has them.
+
+    Raises
+    ------
+    UsageError : large classes would have fewer than `FOLDS` rows in the pilot.
+    """
+    level = spread_level(MOST * size, np.array(counts))
+    if level >= FOLDS or min(level, max(counts)) >= max(counts):
+        return
+    # The least size whose rows are enough.
+    enough = -(-int(np.minimum(counts, FOLDS).sum()) // MOST)
+    raise UsageError(
+        f"--size {size} makes {MOST * size:,} rows of all {len(label):,} classes, "
+        f"{max(int(level), 1)} of each: too few for a pilot to learn from",
+        remedy=f"give --size {enough} or more, or {_SMALLER}",
+    )
+
+
 def tell_classes(label: Classes, counts: Sequence[int], context: Context) -> None:
     """Say that the label has many classes, and how else it can be taken."""
     context.note(
-        f"'{label.column}' has {len(label)} classes: {listed(label.values, counts)}; for one "
+        f"'{label.column}' has {len(label):,} classes: {listed(label.values, counts)}; for one "
         "against the others give --positive"
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from rebalance.core.class_design import WIDEST
 from rebalance.core.classes import Classes
 from rebalance.core.labels import LabelCounter
 from rebalance.steps.classes.ready import class_ready
@@ -59,7 +60,7 @@ def plan_class_sample(asked: Asked, context: Context) -> Plan:
     counts = [max(round(seen[value] * scale), 1) for value in label.values]
     rates = found.known.terms.budget.solve(label, counts)
     kept = [round(rate * count) for rate, count in zip(rates, counts, strict=True)]
-    added = 24 + 8 * len(label)
+    added = 24 + (8 * len(label) if len(label) <= WIDEST else 0)
     return ClassPlan(
         rows=plan.rows,
         rows_exact=plan.rows_exact,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from rebalance.core.arrays import to_arrow
 from rebalance.core.classes import Classes, log_softmax, to_sample
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.classes.artifacts.model import ClassModel
+from rebalance.steps.classes.memory import narrowed
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
 from rebalance.steps.predictions import Predicted, write_predictions
@@ -69,6 +71,7 @@ def class_predict(
         )
     heavy = model.learner == "gbm"
     table = open_within(inputs, context, Need(HEAVY if heavy else LIGHT, outputs=1))
+    table = narrowed(table, len(model.label))
     scales = [model.output_scale, *(["sampled"] if sampled else [])]
     kept = class_kept_beside(table, keep, model.label, scales, "--keep")
     kinds = model.kinds
@@ -113,11 +116,9 @@ def class_kept_beside(
     DataError : one is not there, or has the name of a new one.
     """
     new = [f"{PREFIXES[scale]}{value}" for scale in scales for value in label.values]
-    twice = [name for name in new if new.count(name) > 1]
-    if twice:
-        raise DataError(
-            f"two classes would have a column '{twice[0]}'", remedy="leave --sampled out"
-        )
+    twice = next((name for name, count in Counter(new).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"two classes would have a column '{twice}'", remedy="leave --sampled out")
     return kept_beside(table, keep, new, option)
 
 

@@ -8,6 +8,7 @@ from rebalance.core.class_design import TWO_WAYS, ClassBudget
 from rebalance.core.class_selection import ClassTerms
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.steps.classes.artifacts.pilot import ClassPilot, read_if_class_pilot
+from rebalance.steps.classes.memory import narrowed
 from rebalance.steps.classes.selection import ClassKnown
 from rebalance.steps.context import Context
 from rebalance.steps.memory import LIGHT, Need, within
@@ -27,6 +28,7 @@ from rebalance.storage.tables import Table
 
 # Retained rows, and the bins of some classes' scores.
 _BINS = 4 << 20  # the bins of one class's scores, and those that wait to be counted
+_BINNED = 64  # of more classes most have few rows, of which the scores themselves are held
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ def class_ready(
     pilot = _read_pilot(asked)
     terms = _terms(asked, pilot, looked_at[1] if looked_at is not None else None)
     scoring = None if terms.uniform else pilot
-    bins = 0 if scoring is None else _BINS * len(scoring.label)
-    need = Need(LIGHT + HELD_BYTES + bins, outputs=1)
+    classes = 0 if scoring is None else len(scoring.label)
+    bins = _BINS * min(classes, _BINNED)
+    need = Need(LIGHT + HELD_BYTES + bins, per_row=8.0 * (classes > _BINNED), outputs=1)
     if looked_at is not None:
         table = looked_at[0]
     else:
@@ -71,6 +74,7 @@ def class_ready(
     table.require(column, "--label" if pilot is None else "the pilot's label")
     if scoring is not None:
         table.require_features(scoring.kinds, "the pilot")
+        table = narrowed(table, len(scoring.label))
     if asked.key is not None:
         table.require(asked.key, "--key")
         refuse_label_as_key(column, asked.key)
@@ -122,7 +126,7 @@ def _terms(asked: Asked, pilot: ClassPilot | None, classes: int | None) -> Class
     if asked.class_rates is None and asked.budget.rows is None:
         column = pilot.label.column if pilot is not None else asked.label
         raise UsageError(
-            f"the label '{column}' has {len(pilot.label) if pilot is not None else classes} "
+            f"the label '{column}' has {len(pilot.label) if pilot is not None else classes or 0:,} "
             "classes, and one number for all of them does not say what to keep of each",
             remedy=f"{TWO_WAYS}; or one class against all others with --positive VALUE",
         )

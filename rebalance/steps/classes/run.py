@@ -26,6 +26,7 @@ from rebalance.steps.split import split
 from rebalance.steps.together import made_together
 from rebalance.steps.train import train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.weighting import PLAIN, Weighting
 
 REPORT_FORMAT = 1
 FILES = {
@@ -56,6 +57,7 @@ class ClassRunAsked:
     drop: Sequence[str]
     sample_weight: str | None
     settings: Settings
+    weighting: Weighting = PLAIN
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
         class_rates=asked.class_rates,
     )
     sampled = steps["sample"] = sample(wanted, context)
-    fit = TrainAsked([paths["sample"]], paths["model"], asked.model, asked.settings)
+    fit = TrainAsked(
+        [paths["sample"]], paths["model"], asked.model, asked.settings, weighting=asked.weighting
+    )
     trained = steps["train"] = train(fit, context)
     steps["predict"] = predict(
         [paths["test"]], paths["model"], paths["predictions"], context=context

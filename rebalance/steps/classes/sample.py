@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow
 from rebalance.core.class_design import ClassDesign, floors
 from rebalance.core.classes import Classes, listed
+from rebalance.core.label_values import check_classes
 from rebalance.errors import DataError
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.pilot import ClassPilot
+from rebalance.steps.classes.memory import narrowed
 from rebalance.steps.classes.ready import class_ready
 from rebalance.steps.classes.selection import ClassKnown, ClassPopulation, ClassSelection
 from rebalance.steps.context import Context
@@ -24,7 +26,7 @@ from rebalance.steps.features import tell_surprises
 from rebalance.steps.keys import check_keys
 from rebalance.steps.ready import Asked
 from rebalance.storage.atomic import write_bytes
-from rebalance.storage.tables import Batch, Table
+from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.writers import holds_metadata, table_writers
 from rebalance.storage.writing import Writer
 
@@ -58,7 +60,7 @@ def class_sample(
 
     `rb_pi`, `rb_weight` and `rb_row` are as for two classes. `rb_offset` is log pi_k(x) for all
     classes in the order of the design: a list of float64, or in text a column
-    `rb_offset_CLASS` each.
+    `rb_offset_CLASS` each. Beyond `WIDEST` classes it is left out: the design has all of it.
 
     Parameters
     ----------
@@ -86,9 +88,14 @@ def class_sample(
     elif asked.output == "-":
         context.note("the design was not written: give --design FILE to train on this sample")
     _tell_kept(design, kept, context)
+    if not design.has_offsets:
+        context.note(
+            f"'{OFFSET}' is left out, which would be {len(design.label):,} numbers in every row: "
+            "'train' works them out from the design"
+        )
     return ClassSampleResult(
         output=asked.output,
-        method=design.method,
+        method=asked.called or design.method,
         rows=sum(design.counts),
         kept=int(kept.sum()),
         classes={
@@ -115,9 +122,10 @@ def _design(
     """The design that spends the budget on this population; says what is special about it."""
     check_keys(found.keys, known.key, table, context)
     tell_surprises(found.surprises, "the pilot", context)
-    counted = {
-        value: count for value, count in zip(found.values, found.counts, strict=True) if count
-    }
+    every = zip(found.values, found.counts.tolist(), strict=True)
+    counted = {value: count for value, count in every if count}
+    with located(table.place):
+        check_classes(known.column, counted)
     label = known.label or Classes.of(known.column, counted)
     absent = [value for value in label.values if value not in counted]
     if absent:
@@ -133,13 +141,15 @@ def _design(
             remedy="two are needed; check the label column and any filter before this step",
         )
     counts = tuple(counted[value] for value in label.values)
-    ranks = dict(zip(found.values, found.ranks, strict=True))
+    numbers = found.places(label.values).tolist()
     terms = known.terms
     rates = terms.budget.solve(label, counts)
     lowest = rates if terms.uniform else floors(rates, terms.floor, label)
     c = [
-        rate if terms.uniform or rate >= 1 else ranks[value].solve(rate * count, floor, terms.mix)
-        for value, count, rate, floor in zip(label.values, counts, rates, lowest, strict=True)
+        rate
+        if terms.uniform or rate >= 1
+        else found.ranks[number].solve(rate * count, floor, terms.mix)
+        for number, count, rate, floor in zip(numbers, counts, rates, lowest, strict=True)
     ]
     return ClassDesign(
         method="uniform" if terms.uniform else "nonuniform",
@@ -169,18 +179,17 @@ def _write(
     writer.describe({DESIGN_KEY.decode(): drawn.to_json()})
     for found in selection.candidates(design):
         codes = design.label.codes(found.rows.column(design.label.column))
-        pi = np.empty(len(codes))
-        for place in range(len(design.label)):
-            members = codes == place
-            pi[members] = design.pi(place, found.rank[members])
+        pi = design.own_pi(codes, found.rank)
         keep = np.flatnonzero(found.draws < pi)
         rows = found.rows.take(keep)
         extra = {
             "rb_row": to_arrow(found.number[keep]),
             "rb_pi": to_arrow(pi[keep]),
             "rb_weight": to_arrow(1.0 / pi[keep]),
-            **offset_columns(drawn.log_pi(rows.features(drawn.kinds), len(keep)), design, as_list),
         }
+        if design.has_offsets:
+            log_pi = drawn.log_pi(rows.features(drawn.kinds), len(keep))
+            extra |= offset_columns(log_pi, design, as_list)
         writer.write(rows, extra)
         total += np.bincount(codes[keep], minlength=len(total))
     return total
@@ -201,7 +210,7 @@ def _write_probabilities(table: Table, drawn: ClassDrawn, writer: Writer, contex
     """The pi of each class for every row of the table, which is read for it once more."""
     design = drawn.design
     names = list(drawn.kinds) or [design.label.column]
-    batches = table.batches(names)
+    batches = narrowed(table, len(design.label)).batches(names)
     for batch in context.track(batches, "writing probabilities", table.rows_if_known):
         pi = np.exp(_log_pi(drawn, batch))
         every = {"rb_row": to_arrow(np.arange(batch.start, batch.start + len(batch)))}

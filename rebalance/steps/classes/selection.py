@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.class_design import ClassDesign
-from rebalance.core.class_selection import ClassBound, ClassTerms, forecast, forecast_rates
+from rebalance.core.class_selection import ClassBounds, ClassTerms, forecast, forecast_rates
 from rebalance.core.classes import Classes
 from rebalance.core.design import ScoreHistogram
+from rebalance.core.label_values import MANY, refuse_names
 from rebalance.core.labels import label_codes
 from rebalance.core.sketches import KeyCensus
 from rebalance.steps.candidates import Candidates, Retained, Scored, score_all
@@ -29,6 +30,7 @@ from rebalance.steps.keys import draws_of
 from rebalance.storage.tables import Batch, Table
 
 Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -43,27 +45,52 @@ class ClassKnown:
     key: str | None
 
 
-@dataclass
 class ClassPopulation:
-    """What all rows together are; lists are in the order in which the classes came.
+    """What all rows together are; classes are numbered as they came.
 
-    ranks : log t of each class's rows.
+    values, counts : the classes, and rows of each, shape (K,). ranks : log t of each class's rows,
+    by its number, where there are scores.
     """
 
-    values: list[str] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    ranks: list[ScoreHistogram] = field(default_factory=list)
-    surprises: Counter[str] = field(default_factory=Counter)
-    keys: KeyCensus = field(default_factory=KeyCensus)
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._places: dict[str, int] = {}
+        self.counts = np.zeros(0, dtype=np.int64)
+        self.ranks: dict[int, ScoreHistogram] = {}
+        self.surprises: Counter[str] = Counter()
+        self.keys = KeyCensus()
 
-    def places(self, values: Sequence[str]) -> NDArray[np.int64]:
-        """Where classes stand here, shape (len(values),); new ones are added."""
-        for value in values:
-            if value not in self.values:
-                self.values.append(value)
-                self.counts.append(0)
-                self.ranks.append(ScoreHistogram(_itself))
-        return np.array([self.values.index(value) for value in values], dtype=np.int64)
+    @property
+    def values(self) -> list[str]:
+        """The classes in the order they came."""
+        return list(self._places)
+
+    def places(self, values: Sequence[str]) -> Codes:
+        """Where classes stand here, shape (len(values),); new ones are added.
+
+        Raises
+        ------
+        DataError : they are so many that they are no classes.
+        """
+        known = self._places
+        found = np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
+        new = len(known) - len(self.counts)
+        if new > 0:
+            self.counts = np.pad(self.counts, (0, new))
+        return found
+
+    def count(self, places: Codes) -> None:
+        """Count rows, by the number of each one's class."""
+        self.counts += np.bincount(places, minlength=len(self.counts))
+        if len(self.counts) > MANY:
+            refuse_names(self._column, len(self.counts), int(self.counts.sum()))
+
+    def rank(self, places: Codes, rank: Floats) -> None:
+        """Add log t of rows, each to those of its class."""
+        order = np.argsort(places, kind="stable")
+        present, first = np.unique(places[order], return_index=True)
+        for place, own in zip(present.tolist(), np.split(rank[order], first[1:]), strict=True):
+            self.ranks.setdefault(place, ScoreHistogram(_itself)).add(own)
 
 
 class ClassSelection:
@@ -74,9 +101,9 @@ class ClassSelection:
         self._known = known
         self._context = context
         self._retained = Retained(table)
-        self._bounds: dict[str, list[ClassBound]] = {}
-        self._next: dict[str, int] = {}
-        self.population = ClassPopulation()
+        self._bounds = ClassBounds(known.terms)
+        self._next = np.zeros(0, dtype=np.int64)
+        self.population = ClassPopulation(known.column)
 
     def __enter__(self) -> ClassSelection:
         return self
@@ -94,22 +121,20 @@ class ClassSelection:
         for number, found in enumerate(self._scored("sampling")):
             places = self._count(found)
             self._forecast()
-            bounds = [self._bounds[value][-1] for value in self.population.values]
-            self._retain(number, found, places, bounds)
+            self._retained.put(
+                number, found, self._bounds.candidates(places, found.draws, found.rank)
+            )
 
     def candidates(self, design: ClassDesign) -> Iterator[Candidates]:
         """All rows that the design may keep, in input order."""
-        place = {value: at for at, value in enumerate(design.label.values)}
-        covered = all(
-            bound.covers(design, place[value])
-            for value, bounds in self._bounds.items()
-            for bound in bounds
-        )
-        if not covered:
+        own = self.population.places(design.label.values)
+        if not self._bounds.covers(design, own):
             self._retained.clear_for_another_reading(self._context)
-            tight = [ClassBound.of(design, place[value]) for value in self.population.values]
+            tight = ClassBounds.of(design, own)
             for number, found in enumerate(self._scored("sampling again")):
-                self._retain(number, found, self.population.places(found.values), tight)
+                places = self.population.places(found.values)[found.codes]
+                kept = tight.candidates(places, found.draws, found.rank)
+                self._retained.put(number, found, kept)
         yield from self._retained
 
     def _scored(self, description: str) -> Iterator[Scored]:
@@ -117,15 +142,13 @@ class ClassSelection:
         score, keyed = partial(_score, self._known), self._known.key is not None
         return score_all(self._table, score, self._context, description, keyed=keyed)
 
-    def _count(self, found: Scored) -> NDArray[np.int64]:
-        """Count a batch; gives the place in the population of each of its classes."""
+    def _count(self, found: Scored) -> Codes:
+        """Count a batch; gives the place in the population of each row's class, shape (n,)."""
         population = self.population
-        places = population.places(found.values)
-        counted = np.bincount(found.codes, minlength=len(found.values))
-        for code, place in enumerate(places.tolist()):
-            population.counts[place] += int(counted[code])
-            if counted[code] and self._known.scoring is not None:
-                population.ranks[place].add(found.rank[found.codes == code])
+        places = population.places(found.values)[found.codes]
+        population.count(places)
+        if self._known.scoring is not None:
+            population.rank(places, found.rank)
         population.surprises.update(found.surprises)
         if self._known.key is not None:
             population.keys.add_missing(found.missing_keys)
@@ -135,30 +158,20 @@ class ClassSelection:
     def _forecast(self) -> None:
         """A new bound for each class of which the rows seen have doubled."""
         terms, population = self._known.terms, self.population
+        seen = population.counts
+        self._next = np.pad(self._next, (0, len(seen) - len(self._next)))
+        due = np.flatnonzero(seen >= self._next)
+        if not len(due):
+            return
         total = self._table.rows_if_known
-        rates = forecast_rates(terms.budget, population.values, population.counts, total)
-        for place, value in enumerate(population.values):
-            seen = population.counts[place]
-            if value not in self._bounds or seen >= self._next[value]:
-                bound = forecast(terms, rates[place], population.ranks[place], seen)
-                self._bounds.setdefault(value, []).append(bound)
-                self._next[value] = max(2 * seen, 1)
-
-    def _retain(
-        self,
-        number: int,
-        found: Scored,
-        places: NDArray[np.int64],
-        bounds: Sequence[ClassBound],
-    ) -> None:
-        """Hold the rows that may be kept."""
-        kept = np.zeros(len(found), dtype=bool)
-        for code, place in enumerate(places.tolist()):
-            members = np.flatnonzero(found.codes == code)
-            if len(members):
-                draws, rank = found.draws[members], found.rank[members]
-                kept[members] = bounds[place].candidates(draws, rank)
-        self._retained.put(number, found, kept)
+        rates = forecast_rates(terms.budget, population.values, seen, total)
+        found = [
+            forecast(terms, rates[place], population.ranks.get(place), int(seen[place]))
+            for place in due.tolist()
+        ]
+        rate, c, floor = np.array(found).T
+        self._bounds.raise_to(due, rate, c, floor)
+        self._next[due] = np.maximum(2 * seen[due], 1)
 
 
 def _score(known: ClassKnown, batch: Batch) -> Scored:

@@ -11,6 +11,7 @@ import numpy as np
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.model import Balance, ClassModel
+from rebalance.steps.classes.memory import check_fit
 from rebalance.steps.classes.pilot import tell_classes
 from rebalance.steps.classes.train_rows import (
     ClassStart,
@@ -20,14 +21,22 @@ from rebalance.steps.classes.train_rows import (
     class_training_rows,
     from_pilot,
     tell_absent,
+    with_offsets,
 )
 from rebalance.steps.classes.train_task import complete
 from rebalance.steps.context import Context
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.features import choose_features, describe_features, tell_left_out
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.weigh import weigh_classes
+from rebalance.steps.weighting import described
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
+
+_SMALLER = (
+    "draw fewer rows ('sample --rows N'), put rare classes together, or take one against the "
+    "others with --positive VALUE; or give a larger --memory-limit"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class ClassTrainResult:
     classes: dict[str, int]
     features: int
     summary: Mapping[str, Any]
+    class_weights: Mapping[str, float] | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -69,9 +79,12 @@ def class_train(
     )
     kinds = with_pilots_kinds(kinds, drawn.scoring if drawn is not None else None, table)
     loaded = class_load(table, drawn, task, kinds, context)
+    present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
+    size = len(loaded.codes), len(present), len(kinds)
+    check_fit(asked.model, *size, context=context, remedy=_SMALLER)
+    loaded = with_offsets(table, drawn, loaded)
     if drawn is None:
         tell_classes(loaded.label, loaded.counts, context)
-    present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
     tell_absent(table, loaded, present, context)
     codes = np.searchsorted(present, loaded.codes)
     start = ClassStart(
@@ -81,6 +94,14 @@ def class_train(
         learner.starts_from_baseline and from_pilot(drawn, task, context),
     )
     rows = class_training_rows(loaded, drawn, task, kinds, start)
+    weights = None
+    if asked.weighting.class_weight is not None:
+        named = tuple(loaded.label.values[place] for place in present)
+        rows, weights = weigh_classes(rows, named, asked.weighting.class_weight)
+        context.note(
+            "class weights are corrected about, not exactly, in a model of many classes: look at "
+            "predicted_over_observed of each"
+        )
     with located(table.place):
         fitted = learner.fit(rows, task.settings)
     tell_left_out(fitted.left_out, context)
@@ -108,7 +129,8 @@ def class_train(
     given = {name: settings[name] for name in ("l2", "rounds", "learning_rate", "leaves")}
     manifest = {
         "created_by": {
-            "command": "train", "model": asked.model, "natural": drawn is None, **given
+            "command": "train", "model": asked.model, "natural": drawn is None, **given,
+            **described(asked.weighting),
         },
         "seed": task.settings.seed,
         "features": describe_features(table, kinds),
@@ -127,4 +149,5 @@ def class_train(
         classes=dict(zip(loaded.label.values, counted, strict=True)),
         features=len(fitted.kinds),
         summary=fitted.summary(),
+        class_weights=weights,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
 from rebalance.core.class_design import log_shares, weighted_log_shares
-from rebalance.core.classes import Classes, listed, repeated
+from rebalance.core.classes import Classes, classes_of, listed, repeated
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
+from rebalance.core.label_values import check_classes
 from rebalance.core.labels import LabelCounter
 from rebalance.errors import DataError
 from rebalance.learners.class_base import ClassRows
@@ -68,11 +69,10 @@ def class_load(
     Raises
     ------
     DataError : the table is damaged, or its label, weights or offsets are not what they must be.
-    ArtifactError : the design is another sample's.
     """
     column, weighted = task.label or "", task.sample_weight
     needed = dict(kinds) | (dict(drawn.kinds) if drawn is not None else {})
-    own = [WEIGHT, *offset_names(table, drawn.design.label)] if drawn is not None else []
+    own = [WEIGHT, *offset_names(table, drawn.design)] if drawn is not None else []
     parts: list[pa.RecordBatch] = []
     codes: list[Codes] = []
     weight: list[Floats] = []
@@ -86,7 +86,8 @@ def class_load(
             if drawn is not None:
                 codes.append(drawn.design.label.codes(labels, batch.start))
                 arrays[WEIGHT] = pa.array(weights(batch.column(WEIGHT), WEIGHT, batch.start))
-                offsets.append(_offsets(batch, own[1:], drawn.design.label))
+                if own[1:]:
+                    offsets.append(_offsets(batch, own[1:], drawn.design.label))
             else:
                 codes.append(counter.add(labels, batch.start))
             if weighted:
@@ -96,10 +97,12 @@ def class_load(
     if drawn is not None:
         label, counts = drawn.design.label, drawn.design.counts
     else:
-        label = Classes.of(column, counter.counts)
-        counts = tuple(counter.counts[value] for value in label.values)
-        place = np.array([label.values.index(value) for value in counter.values])[place]
-    loaded = ClassLoaded(
+        found = counter.counts
+        label = Classes.of(column, found)
+        counts = tuple(found[value] for value in label.values)
+        check_classes(column, found)
+        place = np.array([label.places[value] for value in counter.values])[place]
+    return ClassLoaded(
         table=pa.Table.from_batches(parts),
         label=label,
         codes=place,
@@ -107,9 +110,30 @@ def class_load(
         sample_weight=_own_weight(table, weight, place, label, weighted),
         offset=np.asfortranarray(np.concatenate(offsets)) if offsets else None,
     )
-    if drawn is not None:
-        _check_design(table, drawn, loaded)
-    return loaded
+
+
+def with_offsets(table: Table, drawn: ClassDrawn | None, loaded: ClassLoaded) -> ClassLoaded:
+    """The rows of a sample with log pi_k, read or by the design, which is checked against them.
+
+    Raises
+    ------
+    ArtifactError : the design is another sample's.
+    """
+    if drawn is None:
+        return loaded
+    place = loaded.codes
+    columns = {name: whole(loaded.table.column(name)) for name in drawn.kinds}
+    log_score = drawn.log_scores(columns, len(place))
+    log_pi = drawn.design.log_pi(log_score)
+    if loaded.offset is not None:
+        differs = np.abs(loaded.offset - log_pi) > OFFSET_TOLERANCE
+        refuse_other_design(table, np.asarray(differs.any(axis=1)))
+        return loaded
+    # The rows carry no offsets, only the weight of their own class: 1 / pi.
+    log_weight = np.log(whole(loaded.table.column(WEIGHT)).to_numpy())
+    differs = np.abs(log_weight + log_pi[np.arange(len(place)), place]) > OFFSET_TOLERANCE
+    refuse_other_design(table, differs)
+    return replace(loaded, offset=log_pi)
 
 
 def _own_weight(
@@ -156,16 +180,6 @@ def _offsets(batch: Batch, names: Sequence[str], label: Classes) -> Floats:
     return found
 
 
-def _check_design(table: Table, drawn: ClassDrawn, loaded: ClassLoaded) -> None:
-    """Refuse a design that is another sample's, by the offsets that it gives."""
-    if loaded.offset is None:
-        return
-    columns = {name: whole(loaded.table.column(name)) for name in drawn.kinds}
-    expected = drawn.log_pi(columns, len(loaded.codes))
-    differs: NDArray[np.bool_] = np.any(np.abs(loaded.offset - expected) > OFFSET_TOLERANCE, axis=1)
-    refuse_other_design(table, differs)
-
-
 def tell_absent(table: Table, loaded: ClassLoaded, present: Codes, context: Context) -> None:
     """Say which classes have no row to learn from.
 
@@ -180,7 +194,7 @@ def tell_absent(table: Table, loaded: ClassLoaded, present: Codes, context: Cont
             where=table.place,
             remedy="draw a sample with a higher rate for the others",
         )
-    absent = [place for place in range(len(values)) if place not in set(present.tolist())]
+    absent = np.setdiff1d(np.arange(len(values)), present).tolist()
     if absent:
         named = listed([values[at] for at in absent], [loaded.counts[at] for at in absent])
         context.note(f"no training row is of {named}, rows of the population: probability 0")
@@ -235,12 +249,12 @@ def class_training_rows(
     columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
     count = len(start.codes)
     baseline = repeated(start.baseline.tolist(), count)
-    offset = np.zeros(baseline.shape, order="F")
+    offset = repeated(np.zeros(len(start.baseline)), count)
     weight = loaded.sample_weight
     if loaded.offset is not None and task.correction == "offset":
-        offset = np.asfortranarray(loaded.offset[:, start.present])
+        offset = classes_of(loaded.offset, start.present)
     if start.from_pilot and drawn is not None and drawn.pilot is not None:
-        baseline = np.asfortranarray(drawn.pilot.log_prob(columns)[:, start.present])
+        baseline = classes_of(drawn.pilot.log_prob(columns), start.present)
     if task.correction == "weight":
         own = columns[WEIGHT].to_numpy()
         weight = own if weight is None else own * weight

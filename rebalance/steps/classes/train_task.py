@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rebalance.core.classes import Classes
+from rebalance.core.class_design import ClassDesign
 from rebalance.core.labels import canonical
 from rebalance.errors import ArtifactError
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
@@ -33,7 +33,7 @@ def complete(table: Table, drawn: ClassDrawn | None, asked: TrainAsked) -> Train
                 f"{option} {canonical(given)}",
                 remedy="leave it out, or draw a sample for it",
             )
-    own = [WEIGHT, *offset_names(table, design.label)]
+    own = [WEIGHT, *offset_names(table, design)]
     lost = [name for name in own if name not in table.names]
     if lost:
         raise ArtifactError(
@@ -51,8 +51,8 @@ def complete(table: Table, drawn: ClassDrawn | None, asked: TrainAsked) -> Train
     )
 
 
-def offset_names(table: Table, label: Classes) -> list[str]:
-    """The column with the offsets of all classes, or those with one each."""
+def offset_names(table: Table, design: ClassDesign) -> list[str]:
+    """The column with the offsets of all classes, or those with one each; none of very many."""
     if OFFSET in table.names:
         return [OFFSET]
-    return [f"{OFFSET}_{value}" for value in label.values]
+    return [f"{OFFSET}_{value}" for value in design.label.values] if design.has_offsets else []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rebalance.core.labels import ManyClassesError
 from rebalance.samplers.chains import Chain
 from rebalance.steps.ready import Asked
 
@@ -26,6 +28,33 @@ class Classic:
     impute: str | None = None
     drop: tuple[str, ...] = ()
     seconds: float = DEFAULT_SECONDS
+
+    @property
+    def output(self) -> str:
+        """The file to write."""
+        return self.asked.output
+
+    @property
+    def probabilities(self) -> str | None:
+        """The file for the probabilities of all rows, where one is asked for."""
+        return self.asked.probabilities
+
+
+@contextmanager
+def one_class_against_others(method: str) -> Iterator[None]:
+    """Say what these methods make of a label of many classes: one is positive, all others are not.
+
+    A ratio is negatives per positive: what is to become of each of many classes it does not say.
+    """
+    try:
+        yield
+    except ManyClassesError as exc:
+        exc.remedy = (
+            f"{method} changes one class against all others: name it with --positive VALUE, and "
+            "--ratio is the rows of all others per row of it; to thin each class by its own rate, "
+            "--method uniform --rate a=0.1,b=0.02"
+        )
+        raise
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import time
 import tracemalloc
 from collections.abc import Sequence
@@ -13,16 +14,22 @@ from numpy.typing import NDArray
 
 from rebalance.core.matrix import Matrix
 from rebalance.errors import RebalanceError, UsageError
+from rebalance.samplers.imbalanced import OF_POSITIVES
 from rebalance.samplers.resampling import Order
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, MB
 
-PART_ROWS = 2_000
+# Of fewer rows every method is done at once.
+_FEW_ROWS = 400
 # A trial that would take longer, if time grows as it can at the worst, is not made.
 _TRIAL_SECONDS = 4.0
 _WORTH_SAYING = 1.0
 _SOON = 10.0
 _QUICK = 0.1
+# What takes less may have taken as long by chance: the machine was busy, a library was loaded.
+_CHANCE = 1.0
+# A distance in so many columns takes less than a second, on any machine and by any search.
+_DIFFERENCES = 1e8
 _LARGE = 256 * MB
 # What is added to the measured growth, an exponent.
 _MARGIN = 0.2
@@ -56,12 +63,20 @@ def check_effort(
     ------
     UsageError : above one of the limits; says what to do instead.
     """
-    count, part = len(y_true), PART_ROWS
+    count, part = len(y_true), min(order.method.trial, len(y_true) // 4)
+    shortest = min(_SOON, limits.seconds)
+    if count < _FEW_ROWS or (limits.memory is None and _at_most(order, matrix, y_true) < shortest):
+        return
     trials: list[Trial] = []
     while part * 2 <= count:
         at = _part(y_true, part)
         try:
-            trials.append(_try(order, matrix, y_true, at, measured=limits.memory is not None))
+            trial = _try(order, matrix, y_true, at, measured=limits.memory is not None)
+            late = extrapolate([*trials, trial], count, order.method.power) > shortest
+            if late and trial.seconds < _CHANCE:
+                again = _try(order, matrix, y_true, at, measured=False)
+                trial = replace(trial, seconds=min(trial.seconds, again.seconds))
+            trials.append(trial)
         except RebalanceError:
             return  # it may work on all rows; if not, it says so itself
         expected = extrapolate(trials, count, order.method.power)
@@ -70,7 +85,7 @@ def check_effort(
         too_large = limits.memory is not None and memory + limits.held > limits.memory
         part *= 4
         is_cheap = trials[-1].seconds * 4**order.method.power < _TRIAL_SECONDS
-        larger = is_cheap and part * 8 <= count
+        larger = is_cheap and part * 2 <= count
         if (too_long or too_large or expected > _SOON) and larger:
             continue
         if too_long or too_large:
@@ -81,8 +96,6 @@ def check_effort(
                 f"{order.method.name} ({order.method.cost}) on {count:,} rows takes "
                 f"about {_shown(expected)}{beside}, by a trial on {len(at):,}"
             )
-        return
-    if not trials:
         return
     taken = [_shown(expected)] if too_long else []
     if too_large:
@@ -137,6 +150,19 @@ def memory_for(trials: Sequence[Trial], count: int, power: int) -> float:
     return measured[-1].peak * (count / measured[-1].rows) ** power if measured else 0.0
 
 
+def _at_most(order: Order, matrix: Matrix, y_true: NDArray[np.bool_]) -> float:
+    """Seconds that all distances between the positives take at the very most.
+
+    Infinite for methods that look at more than those.
+    """
+    method = order.method
+    if method.cost != OF_POSITIVES or method.needs != "numbers":
+        return math.inf
+    made = max((order.wanted or 0) - int(y_true.sum()), 0)
+    pairs = int(y_true.sum()) ** 2 + 10 * made
+    return float(matrix.values.shape[1] * pairs / _DIFFERENCES)
+
+
 def _part(y_true: NDArray[np.bool_], rows: int) -> NDArray[np.int64]:
     """Some rows, evenly spaced within each class, at least 100 (or all) of a class."""
     share = rows / len(y_true)
@@ -189,5 +215,5 @@ def _ignore(text: str) -> None:
 
 def _shown(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.1g} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

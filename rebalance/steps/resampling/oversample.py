@@ -23,7 +23,7 @@ from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Asked, Ready, ready
-from rebalance.steps.resampling.classic import ResampleResult
+from rebalance.steps.resampling.classic import ResampleResult, one_class_against_others
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, located
 from rebalance.storage.writers import table_writer
@@ -115,7 +115,7 @@ def _design(found: Ready, ratio: float, context: Context) -> Design:
     for batch in context.track(table.batches([known.column]), "counting", table.rows_if_known):
         with batch.located():
             counter.add(batch.column(known.column), batch.start)
-    with located(table.place):
+    with located(table.place), one_class_against_others(RANDOM_OVER):
         label = choose_label(known.column, counter.counts, known.positive)
     if known.positive is None:
         context.note(f"'{label.positive}' is the positive value of '{known.column}'")

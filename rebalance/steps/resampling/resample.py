@@ -17,7 +17,7 @@ from rebalance.samplers.resampling import Order, Resampled
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Ready, ready
-from rebalance.steps.resampling.classic import Classic, ResampleResult
+from rebalance.steps.resampling.classic import Classic, ResampleResult, one_class_against_others
 from rebalance.steps.resampling.effort import Limits, check_effort
 from rebalance.steps.resampling.resampled import Work, write
 from rebalance.steps.resampling.rows import Rows, choose_kinds, memory_of, require_memory
@@ -59,7 +59,8 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     if thin is None:
         known = found.table.rows_if_known
         require_memory(found.table, known or found.table.rows_guessed(), method, context)
-    design, rows = _thinned(found, context)
+    with one_class_against_others(method.name):
+        design, rows = _thinned(found, context)
     require_memory(found.table, len(rows), method, context)
     _check_label(method, design.label)
     number = _wanted(method, budget, rows.y_true)
@@ -93,7 +94,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     left = kept_positives + made_positives
     return ResampleResult(
         output=wanted.asked.output,
-        method=final.method,
+        method=wanted.chain.name,
         rows=design.positives + design.negatives,
         positives=design.positives,
         negatives=design.negatives,

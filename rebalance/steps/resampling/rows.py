@@ -114,7 +114,8 @@ def _check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> Non
             remedy=f"{other}leave them out of the distances with {leave_out}",
         )
     if method.needs == "numbers" and not numbers:
-        lacking, other = "numbers", "smoten takes categories" if method.makes else ""
+        lacking = "numbers"
+        other = "smoten takes categories" if method.role in ("over", "combine") else ""
     elif method.needs == "categories" and not categories:
         lacking, other = "categories", "smote takes numbers"
     elif method.needs == "numbers and categories" and not (categories and numbers):
@@ -161,12 +162,12 @@ def made_batch(rows: Rows, matrix: Matrix, done: Resampled, label: str) -> Batch
     names = first.source.schema.names
     unscaled = matrix.unscaled(done.made)
     places = {place.name: place for place in matrix.places}
-    of_class = [int(np.argmax(rows.y_true == positive)) for positive in (False, True)]
+    of_class = np.array([np.argmax(rows.y_true == positive) for positive in (False, True)])
     arrays = []
     for name in names:
         kind = first.source.column(name).type
         if name == label:
-            array = rows.values(name, np.where(done.made_positive, of_class[1], of_class[0]))
+            array = rows.values(name, of_class).take(to_arrow(done.made_positive.astype(np.int64)))
         elif name not in places:
             array = pa.nulls(len(done.made), kind)
         elif places[name].codes:

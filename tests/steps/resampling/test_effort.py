@@ -22,11 +22,12 @@ class Slow(Order):
     """Takes a microsecond for each pair of rows."""
 
     clock = 0.0
+    least = 100
     seen: ClassVar[list[int]] = []
 
     def carry_out(self, matrix: Matrix, y_true: Any, tell: Any) -> Any:
         self.seen.append(len(y_true))
-        assert min(y_true.sum(), (~y_true).sum()) >= 100
+        assert min(y_true.sum(), (~y_true).sum()) >= self.least
         Slow.clock += 1e-6 * len(y_true) ** 2
 
 
@@ -73,8 +74,42 @@ def test_few_rows_and_parts_without_enough_are_not_estimated(
 ) -> None:
     matrix, y_true = rows
     check_effort(slow(Failing), matrix, y_true, Limits(1e-9, None), Context())
-    few = encode({"x": pa.array(range(3_000))}, {"x": "number"}, fill=False, as_numbers=True)
-    check_effort(slow(), few, y_true[:3_000], Limits(1e-9, None), Context())
+    few = encode({"x": pa.array(range(390))}, {"x": "number"}, fill=False, as_numbers=True)
+    check_effort(slow(), few, y_true[:390], Limits(1e-9, None), Context())
+    assert Slow.seen == []
+
+
+def test_a_table_of_some_thousand_rows_is_tried_too(
+    rows: tuple[Matrix, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Slow, "least", 60)
+    some = encode({"x": pa.array(range(3_000))}, {"x": "number"}, fill=False, as_numbers=True)
+    # 9 seconds; a quarter of the 2,940 negatives and all 60 positives are tried, and, as that
+    # takes little, once more: it may have been chance.
+    with pytest.raises(UsageError, match=r"about 9 s on 3,000 rows.*--max-time 8 allows"):
+        check_effort(slow(), some, rows[1][:3_000], Limits(8, None), Context())
+    assert Slow.seen[:2] == [735 + 60] * 2
+
+
+class Stumbling(Slow):
+    """Slow the first time alone, as where a library is loaded."""
+
+    def carry_out(self, matrix: Matrix, y_true: Any, tell: Any) -> Any:
+        self.seen.append(len(y_true))
+        Slow.clock += 0.9 if len(self.seen) == 1 else 1e-9 * len(y_true) ** 2
+
+
+def test_chance_refuses_nothing(rows: tuple[Matrix, np.ndarray]) -> None:
+    # By the first trial alone it would take 0.9 s (20,000 / 2,060)^2, 85 s.
+    context = Context()
+    check_effort(slow(Stumbling), *rows, Limits(60, None), context)
+    assert context.notes == []
+
+
+def test_distances_between_few_positives_need_no_trial(rows: tuple[Matrix, np.ndarray]) -> None:
+    smote = Order(CLASSIC["smote"], CLASSIC["smote"].settings([]), 800, 0)
+    watched = Slow(smote.method, smote.settings, 800, 0)
+    check_effort(watched, *rows, Limits(600, None), Context())  # 160,000 pairs
     assert Slow.seen == []
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.class_design import ClassDesign
-from rebalance.core.classes import log_rest
+from rebalance.core.classes import log_rest, repeated
 from rebalance.core.kinds import Kind
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
 from rebalance.steps.artifacts.stored import Columns
@@ -64,7 +64,7 @@ class ClassDrawn:
 def log_scores(pilot: ClassPilot | None, columns: Columns, rows: int, classes: int) -> Floats:
     """log t_k = log(1 - p~_k) of every row, shape (rows, K); 0 without a pilot."""
     if pilot is None:
-        return np.zeros((rows, classes), order="F")
+        return repeated(np.zeros(classes), rows)
     return log_rest(pilot.log_prob(columns))
 
 

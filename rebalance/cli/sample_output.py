@@ -1,0 +1,77 @@
+"""What `rebalance sample` shows of what it did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rebalance.cli.output import Console, facts
+
+if TYPE_CHECKING:
+    from rebalance.steps.classes.sample import ClassSampleResult
+    from rebalance.steps.resampling.classic import ResampleResult
+    from rebalance.steps.sample import SampleResult
+
+
+def show_sample(
+    console: Console, result: SampleResult | ClassSampleResult | ResampleResult
+) -> None:
+    """Print what was kept and made, by whatever method."""
+    from rebalance.steps.resampling.classic import ResampleResult
+    from rebalance.steps.sample import SampleResult
+
+    if isinstance(result, ResampleResult):
+        _show_resampled(console, result)
+    elif isinstance(result, SampleResult):
+        _show_thinned(console, result)
+    else:
+        from rebalance.cli.class_output import show_sample as show_classes
+
+        show_classes(console, result)
+
+
+def _show_thinned(console: Console, result: SampleResult) -> None:
+    """What was kept, against what was expected."""
+    kept = result.kept_positives + result.kept_negatives
+    all_kept = result.kept_positives == result.positives
+    shown = {
+        "table": f"{result.rows:,} rows, {result.positives:,} positive",
+        "kept positives": f"{result.kept_positives:,}{' (all)' if all_kept else ''}",
+        "kept negatives": f"{result.kept_negatives:,} "
+        f"(expected {result.expected_negatives:,.1f}, sd {result.standard_deviation:.1f})",
+        "kept in all": f"{kept:,} rows, {kept / result.rows:.2%} of the table",
+    }
+    if result.score != "uniform":
+        shown["negatives at the floor"] = f"{result.at_floor:,} (floor {result.floor:.3g})"
+        shown["negatives kept for sure"] = f"{result.at_one:,}"
+    if result.realised_efficiency is not None:
+        planned = ""
+        if result.planned_efficiency is not None:
+            planned = f" (planned {result.planned_efficiency:.1%}"
+            if result.planned_efficiency_between is not None:
+                low, high = result.planned_efficiency_between
+                planned += f", 95% range {low:.1%} to {high:.1%}"
+            planned += ")"
+        shown["information kept"] = f"{result.realised_efficiency:.1%} of the table's{planned}"
+    title = result.method if result.score in ("probability", "uniform") else result.score
+    console.show("sample", result.document(), facts(f"{title} sample: {result.output}", shown))
+
+
+def _show_resampled(console: Console, result: ResampleResult) -> None:
+    """What was kept, made and imputed."""
+    copies = f" (copies of {result.positives:,})" if result.correctable else ""
+    shown = {
+        "table": f"{result.rows:,} rows, {result.positives:,} positive",
+        "kept": f"{result.kept_positives:,} positives{copies}, {result.kept_negatives:,} negatives",
+    }
+    if result.made_positives or result.made_negatives:
+        shown["made"] = f"{result.made_positives:,} positives, {result.made_negatives:,} negatives"
+    if result.ratio is not None:
+        shown["negatives per positive"] = f"{result.ratio:.4g}"
+    shown["probabilities"] = (
+        "can be corrected: rb_offset"
+        if result.correctable
+        else "cannot be corrected: calibrate on rows of the natural distribution"
+    )
+    console.show(
+        "sample", result.document(), facts(f"{result.method} sample: {result.output}", shown)
+    )

@@ -1,0 +1,152 @@
+"""training rows + class weights and loss -> rows that count differently
+
+Class weights multiply the likelihood of each class's rows. The log odds that are fitted are then
+off by log(w_1 / w_0), which enters the fit as a part of the offset and is dropped at prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rebalance.core.class_weights import ClassWeight, require_weight
+from rebalance.core.corrections import CLASS_WEIGHT, FOCAL, OFFSET, correction_of
+from rebalance.core.labels import Label
+from rebalance.core.losses import Reweighted
+from rebalance.learners.base import Settings, TrainingRows
+from rebalance.learners.class_base import ClassRows
+from rebalance.learners.penalties import DEFAULT_L2
+from rebalance.steps.context import Context
+from rebalance.steps.weighting import Weighting
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What came of it: the weights of the classes by value, and what is undone at prediction.
+
+    correction : how true that makes probabilities: "exact", "approximate", or "none" where they are
+        left as fitted.
+    """
+
+    reweighted: Reweighted
+    weights: Mapping[str, float]
+    correction: str
+
+    def document(self, asked: Weighting) -> dict[str, Any] | None:
+        """The result as JSON; None of a fit without weights or a loss of its own."""
+        if not asked.bends:
+            return None
+        return {
+            "loss": asked.loss,
+            "gamma": self.reweighted.gamma,
+            "alpha": asked.alpha,
+            "class_weight": str(asked.class_weight) if asked.class_weight else None,
+            "weights": dict(self.weights),
+            "log_ratio": self.reweighted.log_ratio,
+            "correction": self.correction,
+        }
+
+
+def weigh(
+    rows: TrainingRows,
+    label: Label,
+    asked: Weighting,
+    *,
+    settings: Settings,
+    model: str,
+    context: Context,
+) -> tuple[TrainingRows, Weighed]:
+    """The rows with their class weights, and what that does to the log odds.
+
+    N_c are the fitted rows of each class; where rows have weights, the sum of these.
+
+    Raises
+    ------
+    UsageError : a class is named that is not there.
+    DataError : a class has no weight.
+    """
+    ratio, weights = 0.0, {}
+    if asked.weighs:
+        own = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
+        positive, negative = _factors(rows.y_true, own, label, asked)
+        ratio = float(np.log(positive) - np.log(negative))
+        weights = {label.positive: positive, **dict.fromkeys(label.negatives, negative)}
+        rows = replace(
+            rows,
+            sample_weight=own * np.where(rows.y_true, positive, negative),
+            population_weight=own if rows.population_weight is None else rows.population_weight,
+            offset=rows.offset + ratio,
+            class_shift=ratio,
+        )
+    reweighted = Reweighted(ratio, asked.gamma or 0.0)
+    correction = _correction(reweighted, asked, settings, model)
+    if correction == "approximate":
+        context.note(_about(reweighted, model))
+    return rows, Weighed(reweighted, weights, correction)
+
+
+def weigh_classes(
+    rows: ClassRows, values: tuple[str, ...], asked: ClassWeight
+) -> tuple[ClassRows, dict[str, float]]:
+    """The rows of many classes with their weights, log w_k in the offsets of class k.
+
+    values : of the classes that have rows.
+
+    Raises
+    ------
+    UsageError : a class is named that is not there.
+    """
+    own = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
+    totals = np.bincount(rows.codes, own, rows.count).astype(np.float64)
+    require_weight(dict(zip(values, totals.tolist(), strict=True)))
+    factors = asked.factors(values, totals)
+    weighed = replace(
+        rows,
+        sample_weight=own * factors[rows.codes],
+        offset=np.asfortranarray(rows.offset + np.log(factors)),
+    )
+    return weighed, dict(zip(values, factors.tolist(), strict=True))
+
+
+def _factors(
+    y_true: NDArray[np.bool_], own: Floats, label: Label, asked: Weighting
+) -> tuple[float, float]:
+    """The weights of positives and negatives, which leave the rows' total weight as it is."""
+    totals = np.array([own[y_true].sum(), own[~y_true].sum()])
+    negative = label.negatives[0] if len(label.negatives) == 1 else "all others"
+    require_weight({label.positive: totals[0], negative: totals[1]})
+    found = np.ones(2)
+    if asked.class_weight is not None:
+        found = asked.class_weight.factors([label.positive, negative], totals)
+    if asked.alpha is not None:
+        found = found * [asked.alpha, 1 - asked.alpha]
+        found = found * (totals.sum() / float(found @ totals))
+    return float(found[0]), float(found[1])
+
+
+def _correction(found: Reweighted, asked: Weighting, settings: Settings, model: str) -> str:
+    """How true the probabilities are: exact where the model is parametric and hardly penalised."""
+    if not found.bends:
+        return "exact"
+    if asked.scale == "sample":
+        return "none"
+    free = not settings.l1 and settings.cross_validate is None
+    free = free and (settings.l2 is None or settings.l2 <= DEFAULT_L2)
+    done = FOCAL if found.gamma else CLASS_WEIGHT
+    kind = correction_of(done, model, OFFSET).kind
+    return "approximate" if kind == "exact" and not free else kind
+
+
+def _about(found: Reweighted, model: str) -> str:
+    what = "a focal loss is" if found.gamma else "class weights are"
+    of = f"a {model} model" if model != "logistic" else "a model with such a penalty"
+    return (
+        f"of {of} {what} undone about, not exactly: look at predicted_over_observed, and "
+        "--calibrate-on TABLE measures it"
+    )
