@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint format docs bench pilots paper lowest clean
+.PHONY: demo test check lint format docs bench pilots contest paper lowest clean
 
 demo: $(READY)  ## flights: everything against 5% of the negatives, in one table
 	@$(BIN)/python -m tests.benchmarks.demo
@@ -39,6 +39,9 @@ bench: $(READY)  ## five splits of flights, and speed against other tools, into 
 
 pilots: $(READY)  ## which pilot and score, on three tables, into rebalance/guide/sampling.md
 	@$(BIN)/python -m tests.benchmarks.pilots --write
+
+contest: $(READY)  ## predicted over observed on real tables, with and without the correction
+	@$(BIN)/python -m tests.benchmarks.contest_tables
 
 paper: $(READY)  ## the simulations of Wang, Zhang and Wang 2021, into rebalance/guide/paper.md
 	@$(BIN)/python -m tests.benchmarks.paper --write

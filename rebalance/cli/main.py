@@ -16,6 +16,7 @@ COMMANDS = (
     "predict",
     "correct",
     "evaluate",
+    "compare",
     "run",
 )
 

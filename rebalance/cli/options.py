@@ -83,6 +83,11 @@ sample_weight = click.option(
     metavar="COLUMN",
     help="Your own weights; they multiply likelihoods and metrics, never the sampling.",
 )
+features = click.option(
+    "--features",
+    metavar="FILE",
+    help="A recipe of features to make of columns, as TOML: see the guide's page features.md.",
+)
 dry_run = click.option(
     "--dry-run",
     is_flag=True,

@@ -35,6 +35,7 @@ SHOWN_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     help="Rows of each class to fit it on, at the most; of many classes 5 N in all.",
 )
 @options.positive
+@options.features
 @options.drop
 @options.key
 @options.sample_weight
@@ -53,6 +54,7 @@ def pilot(
     model: str,
     size: int,
     positive: str | None,
+    features: str | None,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -86,6 +88,7 @@ def pilot(
         sample_weight=sample_weight,
         seed=seed,
         plan=plan,
+        features=features,
         clobber=not no_clobber,
         context=console,
     )

@@ -134,7 +134,8 @@ def take_reading(values: dict[str, Any]) -> Reading:
         )
     no_header = given.pop("no_header")
     reading = Reading(header=not no_header, nulls=tuple(given.pop("null")), **given)
-    if reading.text_options and not values.get("calibrate_on"):
+    all_given = click.get_current_context().params
+    if reading.text_options and not all_given.get("calibrate_on"):
         # There is one table only that they can be meant for.
-        return replace(reading, only_text=tuple(values["inputs"]))
+        return replace(reading, only_text=tuple(all_given["inputs"]))
     return reading

@@ -48,6 +48,7 @@ from rebalance.cli.output import Console, facts
 @losses
 @options.recalibrate("auto")
 @options.positive
+@options.features
 @options.drop
 @options.key
 @options.sample_weight
@@ -71,6 +72,7 @@ def run(
     weighting: dict[str, Any],
     recalibrate: str,
     positive: str | None,
+    features: str | None,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -116,6 +118,7 @@ def run(
         recalibrate=recalibrate,
         clobber=not no_clobber,
         class_rates=class_rates,
+        features=features,
         weighting=Weighting.of(**weighting),
         context=console,
     )

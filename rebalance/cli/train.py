@@ -46,6 +46,7 @@ from rebalance.cli.output import Console, facts
     is_flag=True,
     help="Measure calibration on the sample itself: five more fits, and wide intervals.",
 )
+@options.features
 @options.drop
 @options.key
 @options.sample_weight
@@ -68,6 +69,7 @@ def train(
     calibrate_on: tuple[str, ...],
     recalibrate: str,
     check_calibration: bool,
+    features: str | None,
     drop: tuple[str, ...],
     key: str | None,
     sample_weight: str | None,
@@ -90,6 +92,9 @@ def train(
     fits. Without a table nothing is measured, unless --check-calibration or --recalibrate asks for
     that: then each fifth of the sample is predicted by a model of the others, and --recalibrate
     refuses where an interval is wider than +-0.05.
+
+    Features that the pilot makes by a recipe are made here, too, unless --features names another
+    recipe, or none.
     """
     from rebalance.learners.base import Settings
     from rebalance.steps.classes.balancing import balancing_of
@@ -116,6 +121,7 @@ def train(
         wanted=Wanted.of(calibrate_on, recalibrate, check=check_calibration),
         weighting=Weighting.of(**weighting),
         clobber=not no_clobber,
+        features=features,
     )
     result = step(asked, console)
     if not isinstance(result, TrainResult):

@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     HOLD_OUT = 4
     FOLDS = 5
     PROFILE = 6
+    COMPARE = 7
 
 
 def uniforms(seed: int, purpose: Purpose, start: int, count: int) -> NDArray[np.float64]:

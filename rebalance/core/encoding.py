@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import is_valid, texts_to_arrow, to_numpy
 from rebalance.core.kinds import Kind
+from rebalance.core.recipes import Recipe
 from rebalance.errors import DataError
 
 Columns = Mapping[str, pa.Array]
@@ -109,12 +111,32 @@ class Coded:
 
 @dataclass(frozen=True)
 class Encoder:
-    """What was learned of the features: their kinds, terms, and those left out with the reason."""
+    """What was learned of the features: their kinds, terms, and those left out with the reason.
+
+    recipe : makes features of columns; None where all of them are columns.
+    """
 
     kinds: dict[str, Kind]
     terms: tuple[Numeric | Coded, ...]
     left_out: dict[str, str]
     widths: dict[str, int]
+    recipe: Recipe | None = None
+
+    @cached_property
+    def reads(self) -> dict[str, Kind]:
+        """The columns that are read, by kind: features, and what features are made of."""
+        if self._used is None:
+            return self.kinds
+        own = {name: kind for name, kind in self.kinds.items() if name not in self._used.kinds}
+        return own | dict(self._used.sources)
+
+    @cached_property
+    def _used(self) -> Recipe | None:
+        return None if self.recipe is None else self.recipe.for_features(self.kinds)
+
+    def features(self, columns: Columns) -> Columns:
+        """The columns with the features that are made of them."""
+        return columns if self._used is None else self._used.columns(columns)
 
     @property
     def names(self) -> list[str]:
@@ -162,7 +184,8 @@ class Encoder:
 
     def surprises(self, columns: Columns) -> dict[str, int]:
         """Values by column for which training left no place: missing, or of a level not seen."""
-        found: dict[str, int] = {}
+        found: dict[str, int] = {} if self._used is None else self._used.outside(columns)
+        columns = self.features(columns)
         placed = {term.feature for term in self.terms if term.missing}
         for term in {term.feature: term for term in self.terms}.values():
             array = columns[term.feature]
@@ -180,12 +203,13 @@ class Encoder:
     def to_document(self) -> dict[str, Any]:
         """The encoder as JSON."""
         terms = [{"type": type(term).__name__.lower(), **asdict(term)} for term in self.terms]
-        return {
+        document = {
             "kinds": self.kinds,
             "terms": terms,
             "left_out": self.left_out,
             "widths": self.widths,
         }
+        return document | ({"recipe": self.recipe.to_document()} if self.recipe else {})
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Encoder:
@@ -198,7 +222,10 @@ class Encoder:
             else:
                 fields |= {name: tuple(fields[name]) for name in ("levels", "shares")}
                 terms.append(Coded(**fields))
-        return cls(document["kinds"], tuple(terms), document["left_out"], document["widths"])
+        recipe = Recipe.from_document(document["recipe"]) if "recipe" in document else None
+        return cls(
+            document["kinds"], tuple(terms), document["left_out"], document["widths"], recipe
+        )
 
     def values(self, columns: Columns, *, checked: bool = True) -> list[Any]:
         """The values of every term, shape (n,): reals with NaN where missing, or codes.
@@ -208,6 +235,7 @@ class Encoder:
         DataError : vectors have another length than in training; a number is infinite, if
             `checked`.
         """
+        columns = self.features(columns)
         raw = {
             name: _reals(columns[name], name) if checked else _as_reals(columns[name])
             for name, kind in self.kinds.items()

@@ -20,7 +20,7 @@ class Encoded:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """The columns it reads, by kind."""
-        return self.reading.kinds
+        return self.reading.reads
 
     @property
     def left_out(self) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
 from rebalance.core.label_values import check_classes
 from rebalance.core.labels import Label, LabelCounter, canonical, choose_label
+from rebalance.core.recipe_learning import RecipeLearning
 from rebalance.core.reservoir import Reservoir
 from rebalance.steps.classes.pilot import ClassDraw
 from rebalance.steps.context import Context
@@ -83,8 +84,10 @@ def draw_rows(
     kinds: dict[str, Kind],
     options: DrawOptions,
     context: Context,
+    *,
+    learning: RecipeLearning | None = None,
 ) -> Draw | ClassDraw:
-    """Draw up to `size` rows of each class uniformly.
+    """Draw up to `size` rows of each class uniformly; `learning` sees all rows on the way.
 
     It is a draw of many classes where the label has three or more values and none is positive.
 
@@ -104,6 +107,9 @@ def draw_rows(
         if options.positive is not None:  # one value against all others, which are one class
             codes = counter.is_value(codes, canonical(options.positive)).astype(np.int64)
         arrays = [batch.feature(name, kind) for name, kind in kinds.items()]
+        if learning is not None:
+            with batch.located():
+                learning.add(dict(zip(kinds, arrays, strict=True)))
         if weight is not None:
             with batch.located():
                 arrays.append(pa.array(weights(batch.column(weight), weight, batch.start)))

@@ -22,6 +22,7 @@ from rebalance.core.metrics import score
 from rebalance.errors import UsageError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings, TrainingRows
+from rebalance.learners.engineered import features_of
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
 from rebalance.steps.artifacts.pilot import pilot_content
@@ -31,12 +32,12 @@ from rebalance.steps.draw import Draw, DrawOptions, draw_rows
 from rebalance.steps.features import (
     check_total,
     choose_features,
-    describe_features,
     tell_left_out,
     whole,
 )
 from rebalance.steps.information import plan_of
 from rebalance.steps.memory import HEAVY, Need, open_within
+from rebalance.steps.recipes import engineering
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import located
 
@@ -87,12 +88,14 @@ def pilot(
     sample_weight: str | None = None,
     seed: int = 0,
     plan: str | None = None,
+    features: str | None = None,
     clobber: bool = True,
     context: Context,
 ) -> PilotResult | ClassPilotResult:
     """Fit a pilot on up to `size` rows of each class and write it to `output`.
 
-    `plan` names a picture of how much information samples keep. It is a pilot of many classes where
+    `plan` names a picture of how much information samples keep, `features` a recipe of features,
+    learned from all rows of the table. It is a pilot of many classes where
     the label has three or more values and none is `positive`.
 
     Raises
@@ -100,7 +103,7 @@ def pilot(
     UsageError, DataError, FitError : see the parts it is made of.
     """
     check_artifact(output)
-    check_outputs([output, plan], inputs, clobber=clobber)
+    check_outputs([output, plan], [*inputs, *([features] if features else [])], clobber=clobber)
     image_format = picture_format(plan) if plan is not None else ""
     learner = get_learner(model)
     table = open_within(inputs, context, Need(HEAVY))
@@ -108,8 +111,12 @@ def pilot(
     kinds = choose_features(
         table, label, drop=drop, key=key, sample_weight=sample_weight, context=context
     )
+    barred = {"label": label, "key": key, "weight": sample_weight}
+    made = engineering(features, table, kinds, barred, context)
     options = DrawOptions(size, positive, sample_weight, seed)
-    draw = draw_rows(table, label, kinds, options, context)
+    learning = made.learning()
+    draw = draw_rows(table, label, made.needed, options, context, learning=learning)
+    made = made.learned_by(learning, table.place, context)
     chosen = PILOT_TREES if model == "gbm" else Settings()
     settings = replace(chosen, seed=seed, threads=context.threads)
     if isinstance(draw, ClassDraw):
@@ -119,9 +126,9 @@ def pilot(
                 "not known",
                 remedy="leave it out, or choose one class with --positive",
             )
-        task = ClassPilotTask(table, kinds, output, model, size, drop, key, sample_weight, settings)
+        task = ClassPilotTask(table, made, output, model, size, drop, key, sample_weight, settings)
         return class_pilot(draw, task, context)
-    rows = _training_rows(draw, kinds, options)
+    rows = made.rows(_training_rows(draw, made.needed, options), table.place, None)
     with located(table.place, None):
         fitted = learner.fit(rows, settings)
     tell_left_out(fitted.left_out, context)
@@ -137,7 +144,7 @@ def pilot(
         "seed": seed,
         "label": draw.label.to_document(),
         "learner": model,
-        "features": describe_features(table, kinds),
+        **made.manifest(table),
         "columns": {field.name: str(field.type) for field in table.schema},
         "drop": list(drop),
         "key": key,
@@ -150,13 +157,16 @@ def pilot(
     }
     with _one_thread():
         stand = draw.stand or draw
-        standing = rows if draw.stand is None else _training_rows(stand, kinds, options)
+        standing = rows
+        if draw.stand is not None:
+            own = _training_rows(stand, made.needed, options)
+            standing = made.rows(own, table.place, None)
         weight = _population_weight(standing, stand)
         planned = plan_of(fitted, rows, standing, weight, stand.stands_for)
     grid = np.linspace(0, 1, 101)
     content = pilot_content(
         manifest,
-        fitted,
+        made.model(fitted),
         planned.outer,
         {
             "positives": np.quantile(found[draw.y_true], grid),
@@ -177,7 +187,7 @@ def pilot(
         negatives_are=draw.label.negatives,
         rows=draw.positives + draw.negatives,
         **draw.counts,
-        features=len(fitted.kinds),
+        features=len(features_of(fitted)),
         roc_auc=quality["roc_auc"],
         predicted_over_observed=quality["predicted_over_observed"],
         calibration_slope=quality["calibration_slope"],

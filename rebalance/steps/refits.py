@@ -13,8 +13,10 @@ from rebalance.core.folds import stratified_folds
 from rebalance.core.labels import is_positive
 from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings, TrainingRows
+from rebalance.learners.engineered import features_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.pilot import PILOT_TREES
+from rebalance.steps.recipes import Engineering
 from rebalance.steps.weigh import Weighed
 from rebalance.storage.tables import Table
 
@@ -145,10 +147,13 @@ class Refits:
         if pilot is None or not self.model.starts_from_pilot or pilot.encoder is not None:
             return seen, outside
         level = np.full(len(seen), self.model.constant_log_odds)
+        # With the features that the pilot's own trees read, made as it makes them.
+        own = Engineering(dict(pilot.kinds), pilot.recipe)
         columns = {name: seen.columns[name] for name in pilot.kinds}
-        rows = replace(seen, columns=columns, kinds=dict(pilot.kinds), baseline=level)
+        raw = replace(seen, columns=columns, kinds=dict(pilot.kinds), baseline=level)
+        rows = replace(own.rows(raw, ""), kinds=features_of(pilot.fitted))
         settings = replace(PILOT_TREES, seed=self.settings.seed, threads=self.settings.threads)
-        stand_in = get_learner(pilot.learner).fit(rows, settings)
+        stand_in = own.model(get_learner(pilot.learner).fit(rows, settings))
 
         def started(part: TrainingRows) -> TrainingRows:
             same = np.full(len(part), self.model.constant_log_odds)

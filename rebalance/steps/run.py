@@ -83,19 +83,22 @@ def run(
     recalibrate: str = AUTO,
     clobber: bool = True,
     class_rates: Mapping[str, float] | None = None,
+    features: str | None = None,
     weighting: Weighting = PLAIN,
     context: Context,
 ) -> RunResult | ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
 
-    The pilot is of the same kind as the model, unless said otherwise. Calibration is measured on
+    The pilot is of the same kind as the model, unless said otherwise; `features` is the recipe of
+    both. Calibration is measured on
     the training table, and corrected as `recalibrate` says.
 
     Raises
     ------
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
-    target = _directory(directory, inputs, clobber=clobber)
+    sources = [*inputs, *([features] if features else [])]
+    target = _directory(directory, sources, clobber=clobber)
     weighting.refuse_unknown(get_learner(model, weighting.settings(settings)))
     table = open_table(inputs, context.reading)
     try:
@@ -113,7 +116,7 @@ def run(
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
             files, label, budget, class_rates, test, time, key, method, pilot_model or model, model,
-            drop, sample_weight, settings, weighting,
+            drop, sample_weight, settings, weighting, features,
         )  # fmt: skip
         return class_run(target, asked, context)
     if class_rates is not None:
@@ -140,6 +143,7 @@ def run(
         sample_weight=sample_weight,
         settings=settings,
         recalibrate=recalibrate,
+        features=features,
         weighting=weighting,
         context=context,
     )
@@ -163,6 +167,7 @@ def _steps(
     sample_weight: str | None,
     settings: Settings,
     recalibrate: str,
+    features: str | None,
     weighting: Weighting,
     context: Context,
 ) -> RunResult:
@@ -191,6 +196,7 @@ def _steps(
         key=key,
         sample_weight=sample_weight,
         seed=seed,
+        features=features,
         context=context,
     )
     sampled = sample(
@@ -210,6 +216,7 @@ def _steps(
         model=model,
         settings=settings,
         wanted=Wanted.of([paths["train"]], recalibrate),
+        features=features,
         weighting=weighting,
     )
     trained = train(fit, context)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rebalance.core.kinds import Kind
 from rebalance.core.labels import ManyClassesError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Learner, Settings
+from rebalance.learners.engineered import features_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
@@ -20,9 +20,10 @@ from rebalance.steps.context import Context
 from rebalance.steps.corrected import tell_corrected
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.estimates import tell_estimates, with_estimates
-from rebalance.steps.features import choose_features, describe_features, tell_left_out
+from rebalance.steps.features import choose_features, tell_left_out
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import Calibrated, Wanted
+from rebalance.steps.recipes import Engineering, engineering_of_sample
 from rebalance.steps.refits import Refits
 from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.train_rows import Loaded, load, start_of, training_rows
@@ -117,13 +118,18 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         sample_weight=task.sample_weight,
         context=context,
     )
-    kinds = with_pilots_kinds(kinds, task.drawn.pilot if task.drawn else None, table)
+    pilot = task.drawn.pilot if task.drawn else None
+    kinds = with_pilots_kinds(kinds, pilot, table)
+    barred = {"label": task.label, "key": task.key, "weight": task.sample_weight}
+    made = engineering_of_sample(
+        asked.features, table, kinds, pilot, no_features=barred, drop=task.drop, context=context
+    )
     measured_on = None
     if asked.wanted.on:
         held = estimate(table, need, 0, 0)
         measured_on = open_natural(asked.wanted, task.label, task.sample_weight, held, context)
     try:
-        loaded = load(table, task, kinds, context)
+        loaded = load(table, task, made.needed, context)
     except ManyClassesError:
         if not asked.natural:
             raise
@@ -131,7 +137,8 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         asked.weighting.refuse_many_classes()
         return class_train(table, None, asked, context)
     refuse_balancing(asked.balancing, loaded.label.column)
-    again = _fit(learner, table, loaded, task=task, kinds=kinds, asked=asked, context=context)
+    made = made.learned_from(loaded.table, loaded.stands_for, table.place, context)
+    again = _fit(learner, table, loaded, task=task, made=made, asked=asked, context=context)
     calibrated = _calibrated(again, measured_on, asked.wanted, context)
     trained = again.model
     if calibrated is not None:
@@ -147,7 +154,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
             **described(asked.weighting),
         },
         "seed": asked.settings.seed,
-        "features": describe_features(table, kinds),
+        **made.manifest(table),
         "drop": list(task.drop),
         "key": task.key,
         "counts": {"positives": positives, "negatives": negatives},
@@ -163,7 +170,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         rows=positives + negatives,
         positives=positives,
         negatives=negatives,
-        features=len(trained.fitted.kinds),
+        features=len(features_of(trained.fitted)),
         summary=trained.summary,
         corrected=tell_corrected(trained, asked.settings, again.weighed, context),
         calibrated=calibrated,
@@ -177,7 +184,7 @@ def _checked(asked: TrainAsked) -> Learner:
     """The learner, once what was asked for is checked as far as that goes without reading."""
     check_artifact(asked.output)
     sidecars = [design_sidecar(source) for source in asked.inputs if source != "-"]
-    designs = [asked.design] if asked.design else []
+    designs = [name for name in (asked.design, asked.features) if name]
     sources = [*asked.inputs, *sidecars, *designs, *asked.wanted.on]
     check_outputs([asked.output], sources, clobber=asked.clobber)
     learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
@@ -202,14 +209,14 @@ def _fit(
     loaded: Loaded,
     *,
     task: TrainTask,
-    kinds: Mapping[str, Kind],
+    made: Engineering,
     asked: TrainAsked,
     context: Context,
 ) -> Refits:
     """The model of the rows, with all that it takes to fit it again."""
     settings = asked.weighting.settings(asked.settings)
     start = start_of(loaded, task, learner.starts_from_baseline, context)
-    rows = training_rows(loaded, task, kinds, start, settings.seed)
+    rows = made.rows(training_rows(loaded, task, made.needed, start, settings.seed), table.place)
     if task.drawn is not None and has_kin(table, task.drawn.design):
         rows = replace(rows, draws=kin_draws(table, settings.seed))
     with located(table.place):
@@ -226,7 +233,7 @@ def _fit(
     trained = Model(
         label=loaded.label,
         learner=asked.model,
-        fitted=fitted,
+        fitted=made.model(fitted),
         correction=task.correction,
         scale=scale_of(task),
         starts_from_pilot=start.from_pilot,

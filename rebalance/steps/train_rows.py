@@ -31,6 +31,13 @@ class Loaded:
     y_true: NDArray[np.bool_]
     sample_weight: NDArray[np.float64] | None
 
+    @property
+    def stands_for(self) -> NDArray[np.float64] | None:
+        """How many rows of the population each row stands for, shape (n,); None for one."""
+        if "rb_weight" not in self.table.column_names:
+            return None
+        return np.asarray(self.table.column("rb_weight").to_numpy(), dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class Start:
@@ -117,7 +124,8 @@ def start_of(loaded: Loaded, task: TrainTask, from_baseline: bool, context: Cont
     log_odds = drawn.design.population_log_odds + float(np.log(means[0] / means[1]))
     if not from_baseline or task.correction != "offset" or drawn.pilot is None:
         return Start(log_odds, False)
-    no_features = {task.key, task.sample_weight, *task.drop}
+    # What the pilot makes features of although it dropped the column, it may use here, too.
+    no_features = {task.key, task.sample_weight, *task.drop} - set(drawn.pilot.drop)
     instead = "the share of positives"
     return Start(log_odds, may_start_from(drawn.pilot.kinds, no_features, instead, context))
 
@@ -133,15 +141,17 @@ def training_rows(
     baseline = np.full(count, start.log_odds)
     if task.correction == "offset":
         shift = columns["rb_offset"].to_numpy()
+    read = dict.fromkeys(kinds)
     if start.from_pilot and task.drawn is not None and task.drawn.pilot is not None:
         baseline = task.drawn.pilot.log_odds(columns)
+        read |= dict.fromkeys(task.drawn.pilot.kinds)
     population = None
     if task.drawn is not None and task.drawn.design.correctable:
         population = columns["rb_weight"].to_numpy() * (1.0 if weight is None else weight)
     if task.correction == "weight":
         weight = population
     return TrainingRows(
-        columns={name: columns[name] for name in kinds},
+        columns={name: columns[name] for name in read},
         kinds=kinds,
         y_true=loaded.y_true,
         offset=shift,

@@ -25,6 +25,7 @@ class TrainAsked:
     """What the user wants of a model; None stands for what follows from the rest.
 
     natural : the table is the population itself, and no sample.
+    features : a file with a recipe of features, "none" for none; None for what the pilot makes.
     wanted : on what to measure calibration, and whether to correct it; see `steps.calibrate`.
     weighting : class weights, the loss and costs; see `steps.weighting`.
     """
@@ -45,6 +46,7 @@ class TrainAsked:
     wanted: Wanted = NOTHING_WANTED
     weighting: Weighting = PLAIN
     clobber: bool = True
+    features: str | None = None
 
 
 @dataclass(frozen=True)

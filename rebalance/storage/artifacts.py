@@ -20,7 +20,8 @@ from typing import Any
 from rebalance.errors import ArtifactError, DataError
 from rebalance.storage.remote import is_uri, read_bytes
 
-FORMAT = 2  # the newest that is read; artifacts of many classes are of it
+FORMAT = 3  # the newest that is read; models that make features by a recipe are of it
+CLASSES_FORMAT = 2  # those of many classes
 TWO_CLASSES_FORMAT = 1  # those of two are still as the first versions wrote them
 _MANIFEST = "manifest.json"
 _DIGEST_LENGTH = 64

@@ -11,7 +11,9 @@ from typing import Generic, TypeVar
 import pyarrow as pa
 
 from rebalance.core.kinds import Kind
+from rebalance.core.recipes import Recipe
 from rebalance.learners.base import Reads
+from rebalance.learners.engineered import recipe_of
 
 Columns = Mapping[str, pa.Array]
 
@@ -39,6 +41,11 @@ class StoredPilot(Generic[F]):
     def kinds(self) -> Mapping[str, Kind]:
         """The columns it reads, by kind."""
         return self.fitted.kinds
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """What it makes features by; None where all of them are columns."""
+        return recipe_of(self.fitted)
 
     @cached_property
     def digest(self) -> str:

@@ -21,15 +21,16 @@ from rebalance.core.classes import Classes, listed, log_softmax, repeated
 from rebalance.core.documents import plain
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import class_folds
-from rebalance.core.kinds import Kind
 from rebalance.errors import DataError, UsageError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassLearner, ClassRows
 from rebalance.learners.classes import get_class_learner
+from rebalance.learners.engineered import features_of
 from rebalance.steps.classes.artifacts.pilot import class_pilot_content
 from rebalance.steps.classes.memory import check_fit
 from rebalance.steps.context import Context
-from rebalance.steps.features import describe_features, tell_left_out, whole
+from rebalance.steps.features import tell_left_out, whole
+from rebalance.steps.recipes import Engineering
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -113,7 +114,7 @@ class ClassPilotTask:
     """Where the rows came from, and what the user chose."""
 
     table: Table
-    kinds: Mapping[str, Kind]
+    made: Engineering
     output: str
     model: str
     size: int
@@ -135,8 +136,8 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
     check_size(draw.label, draw.counts, task.size)
     draw = draw.thinned(MOST * task.size, task.settings.seed)
     rows, classes = len(draw.codes), len(draw.label)
-    check_fit(task.model, rows, classes, len(task.kinds), context=context, remedy=_LESS)
-    training = _training_rows(draw, task)
+    check_fit(task.model, rows, classes, len(task.made.features), context=context, remedy=_LESS)
+    training = task.made.rows(_training_rows(draw, task), task.table.place, None)
     with located(task.table.place, None):
         fitted = learner.fit(training, task.settings)
     tell_left_out(fitted.left_out, context)
@@ -149,7 +150,7 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
         "seed": task.settings.seed,
         "label": draw.label.to_document() | {"counts": list(draw.counts)},
         "learner": task.model,
-        "features": describe_features(task.table, task.kinds),
+        **task.made.manifest(task.table),
         "columns": {field.name: str(field.type) for field in task.table.schema},
         "drop": list(task.drop),
         "key": task.key,
@@ -159,14 +160,14 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
         "out_of_fold": plain(quality.overall),
         "made_from": task.table.digest,
     }  # fmt: skip
-    write_bytes(task.output, class_pilot_content(manifest, fitted))
+    write_bytes(task.output, class_pilot_content(manifest, task.made.model(fitted)))
     known = zip(draw.label.values, draw.counts, draw.drawn.tolist(), strict=True)
     return ClassPilotResult(
         output=task.output,
         model=task.model,
         label=draw.label.column,
         rows=sum(draw.counts),
-        features=len(fitted.kinds),
+        features=len(features_of(fitted)),
         quality=quality.overall,
         classes={
             value: {
@@ -236,8 +237,8 @@ def _training_rows(draw: ClassDraw, task: ClassPilotTask) -> ClassRows:
         weight = weight / weight.mean()  # their scale must not change a fit
     given = np.ones(count) if weight is None else weight
     return ClassRows(
-        columns={name: whole(draw.table.column(name)) for name in task.kinds},
-        kinds=task.kinds,
+        columns={name: whole(draw.table.column(name)) for name in task.made.needed},
+        kinds=task.made.needed,
         codes=draw.codes,
         # The shares drawn of the classes are an offset: what is fitted is the population.
         offset=repeated([float(each) for each in np.log(draw.drawn / draw.counts)], count),

@@ -58,6 +58,7 @@ class ClassRunAsked:
     sample_weight: str | None
     settings: Settings
     weighting: Weighting = PLAIN
+    features: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
         key=asked.key,
         sample_weight=asked.sample_weight,
         seed=seed,
+        features=asked.features,
         context=context,
     )
     wanted = Asked(
@@ -125,7 +127,12 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
     )
     sampled = steps["sample"] = sample(wanted, context)
     fit = TrainAsked(
-        [paths["sample"]], paths["model"], asked.model, asked.settings, weighting=asked.weighting
+        [paths["sample"]],
+        paths["model"],
+        asked.model,
+        asked.settings,
+        weighting=asked.weighting,
+        features=asked.features,
     )
     trained = steps["train"] = train(fit, context)
     steps["predict"] = predict(

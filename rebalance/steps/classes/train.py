@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rebalance.learners.classes import get_class_learner
+from rebalance.learners.engineered import features_of
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.model import Balance, ClassModel
 from rebalance.steps.classes.memory import check_fit
@@ -26,7 +27,8 @@ from rebalance.steps.classes.train_rows import (
 from rebalance.steps.classes.train_task import complete
 from rebalance.steps.context import Context
 from rebalance.steps.designed import with_pilots_kinds
-from rebalance.steps.features import choose_features, describe_features, tell_left_out
+from rebalance.steps.features import choose_features, tell_left_out
+from rebalance.steps.recipes import engineering_of_sample
 from rebalance.steps.train_task import TrainAsked
 from rebalance.steps.weigh import weigh_classes
 from rebalance.steps.weighting import described
@@ -77,12 +79,18 @@ def class_train(
         sample_weight=task.sample_weight,
         context=context,
     )
-    kinds = with_pilots_kinds(kinds, drawn.scoring if drawn is not None else None, table)
-    loaded = class_load(table, drawn, task, kinds, context)
+    pilot = drawn.scoring if drawn is not None else None
+    kinds = with_pilots_kinds(kinds, pilot, table)
+    barred = {"label": task.label, "key": task.key, "weight": task.sample_weight}
+    made = engineering_of_sample(
+        asked.features, table, kinds, pilot, no_features=barred, drop=task.drop, context=context
+    )
+    loaded = class_load(table, drawn, task, made.needed, context)
     present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
-    size = len(loaded.codes), len(present), len(kinds)
+    size = len(loaded.codes), len(present), len(made.features)
     check_fit(asked.model, *size, context=context, remedy=_SMALLER)
     loaded = with_offsets(table, drawn, loaded)
+    made = made.learned_from(loaded.table, loaded.stands_for, table.place, context)
     if drawn is None:
         tell_classes(loaded.label, loaded.counts, context)
     tell_absent(table, loaded, present, context)
@@ -93,7 +101,7 @@ def class_train(
         baseline_of(loaded, drawn, task, present, codes),
         learner.starts_from_baseline and from_pilot(drawn, task, context),
     )
-    rows = class_training_rows(loaded, drawn, task, kinds, start)
+    rows = made.rows(class_training_rows(loaded, drawn, task, made.needed, start), table.place)
     weights = None
     if asked.weighting.class_weight is not None:
         named = tuple(loaded.label.values[place] for place in present)
@@ -114,7 +122,7 @@ def class_train(
         label=loaded.label,
         present=tuple(int(place) for place in present),
         learner=asked.model,
-        fitted=fitted,
+        fitted=made.model(fitted),
         correction=correction,
         scale="sample" if correction == "posthoc" else "population",
         starts_from_pilot=start.from_pilot,
@@ -133,7 +141,7 @@ def class_train(
             **described(asked.weighting),
         },
         "seed": task.settings.seed,
-        "features": describe_features(table, kinds),
+        **made.manifest(table),
         "drop": list(task.drop),
         "key": task.key,
         "counts": counted,
@@ -147,7 +155,7 @@ def class_train(
         scale=trained.output_scale,
         rows=len(rows),
         classes=dict(zip(loaded.label.values, counted, strict=True)),
-        features=len(fitted.kinds),
+        features=len(features_of(fitted)),
         summary=fitted.summary(),
         class_weights=weights,
     )

@@ -43,6 +43,13 @@ class ClassLoaded:
     sample_weight: Floats | None
     offset: Floats | None
 
+    @property
+    def stands_for(self) -> Floats | None:
+        """How many rows of the population each row stands for, shape (n,); None for one."""
+        if WEIGHT not in self.table.column_names:
+            return None
+        return np.asarray(self.table.column(WEIGHT).to_numpy(), dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class ClassStart:
@@ -205,7 +212,7 @@ def from_pilot(drawn: ClassDrawn | None, task: TrainAsked, context: Context) -> 
     scoring = drawn.scoring if drawn is not None else None
     if scoring is None or task.correction != "offset":
         return False
-    no_features = {task.key, task.sample_weight, *task.drop}
+    no_features = {task.key, task.sample_weight, *task.drop} - set(scoring.drop)
     return may_start_from(scoring.kinds, no_features, "the classes' shares", context)
 
 

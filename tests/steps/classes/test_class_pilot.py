@@ -19,6 +19,7 @@ from rebalance.steps.classes.artifacts.pilot import read_if_class_pilot
 from rebalance.steps.classes.pilot import ClassDraw, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
+from rebalance.steps.recipes import Engineering
 from rebalance.steps.sample import Asked, sample
 from rebalance.storage.inputs import open_table
 from tests.conftest import Simulated
@@ -49,9 +50,8 @@ def test_two_classes_are_the_pilot_of_two(simulated: Simulated, tmp_path: Path) 
     batch = simulated.table.select(FEATURES).combine_chunks().to_batches()[0]
     reservoir.add(batch, y, uniforms(0, Purpose.PILOT, 0, len(y)))
     counts = {"0": int((y == 0).sum()), "1": int(y.sum())}
-    task = ClassPilotTask(
-        table, dict.fromkeys(FEATURES, "number"), many, "logistic", 1000, (), None, None, Settings()
-    )
+    made = Engineering(dict.fromkeys(FEATURES, "number"))
+    task = ClassPilotTask(table, made, many, "logistic", 1000, (), None, None, Settings())
     class_pilot(ClassDraw.of("y", counts, reservoir.finish()), task, Context())
     columns = {name: simulated.table[name].combine_chunks() for name in FEATURES}
     expected = read_pilot(two).log_odds(columns)

@@ -15,7 +15,7 @@ from rebalance.core.kinds import Kind
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
 from rebalance.steps.artifacts.stored import Columns
 from rebalance.steps.classes.artifacts.pilot import ClassPilot, load_class_pilot
-from rebalance.storage.artifacts import FORMAT, named_bytes
+from rebalance.storage.artifacts import CLASSES_FORMAT, named_bytes
 from rebalance.storage.remote import exists
 
 Floats = NDArray[np.float64]
@@ -48,7 +48,7 @@ class ClassDrawn:
 
     def to_json(self) -> str:
         """The design as JSON, the pilot inside it as base64."""
-        return seal(self.design.to_document(), self.pilot, FORMAT)
+        return seal(self.design.to_document(), self.pilot, CLASSES_FORMAT)
 
     @classmethod
     def from_json(cls, text: str | bytes, title: str) -> ClassDrawn:

@@ -16,7 +16,7 @@ from rebalance.learners.class_base import ClassFitted
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.pilot import ClassPilot
-from rebalance.storage.artifacts import FORMAT, pack, read_artifact
+from rebalance.storage.artifacts import CLASSES_FORMAT, pack, read_artifact
 from rebalance.storage.tables import Batch
 
 Floats = NDArray[np.float64]
@@ -124,7 +124,7 @@ class ClassModel:
         if self.drawn is not None:
             members["design.json"] = self.drawn.to_json().encode()
         whole = {
-            "format": FORMAT,
+            "format": CLASSES_FORMAT,
             "rebalance": __version__,
             "label": self.label.to_document(),
             "present": list(self.present),

@@ -14,7 +14,7 @@ from rebalance.core.classes import Classes, log_softmax, repeated
 from rebalance.learners.class_base import ClassFitted
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.artifacts.stored import Columns, StoredPilot
-from rebalance.storage.artifacts import FORMAT, artifact_bytes, pack, unpack
+from rebalance.storage.artifacts import CLASSES_FORMAT, artifact_bytes, pack, unpack
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class ClassPilot(StoredPilot[ClassFitted]):
 
 def class_pilot_content(manifest: Mapping[str, Any], fitted: ClassFitted) -> bytes:
     """The bytes of a pilot of many classes."""
-    whole = {"format": FORMAT, "rebalance": __version__, **manifest}
+    whole = {"format": CLASSES_FORMAT, "rebalance": __version__, **manifest}
     return pack("pilot", whole, fitted.members())
 
 
