@@ -27,8 +27,9 @@ format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(READY)  ## write the command reference anew
+docs: $(READY)  ## write the command reference and the table of corrections anew
 	@$(BIN)/python -m tests.reference --write
+	@$(BIN)/python -m tests.correction_table --write
 
 bench: $(READY)  ## five splits of flights, and speed against other tools, into the README
 	@$(BIN)/python -m pip install $(QUIET) --group bench

@@ -47,7 +47,9 @@ def test_the_changelog_knows_this_version() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["README.md", "calibration.md", "classes.md", "features.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "calibration.md", "classes.md", "correction.md", "features.md"]
+)
 def test_the_commands_of_a_page_run(tmp_path: Path, page: str) -> None:
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     programs = Path(sys.executable).parent

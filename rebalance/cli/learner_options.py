@@ -16,6 +16,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 # In the order of the help, from the last.
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
+        "--two-stage",
+        is_flag=True,
+        default=None,
+        help="gbm: after the rounds on all rows, some more on as many rows of either class, with "
+        "the offset; takes six fits.",
+    ),
+    click.option(
+        "--curriculum",
+        is_flag=True,
+        default=None,
+        help="gbm: rounds go from balanced classes to the rows as they are, in eight stages, "
+        "each with the offset that keeps probabilities true.",
+    ),
+    click.option(
         "--set",
         "given",
         multiple=True,
@@ -71,7 +85,17 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "listed by train --models; auto chooses by the ratio and the rows.",
     ),
 )
-_SETTINGS = ("l1", "l2", "cross_validate", "rounds", "learning_rate", "leaves", "given")
+_SETTINGS = (
+    "l1",
+    "l2",
+    "cross_validate",
+    "rounds",
+    "learning_rate",
+    "leaves",
+    "given",
+    "curriculum",
+    "two_stage",
+)
 
 
 def learner(command: F) -> F:

@@ -143,7 +143,7 @@ def train(
     shown = {
         "fitted on": f"{result.rows:,} rows, {result.positives:,} positive, "
         f"{result.features} features",
-        "correction": result.correction,
+        "correction": result.correction + (f" ({result.corrected})" if result.corrected else ""),
     }
     shown |= {
         name.replace("_", " "): str(value)

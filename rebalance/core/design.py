@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.correction import offset
+from rebalance.core.corrections import correction_of
 from rebalance.core.labels import Label
 from rebalance.errors import ArtifactError, UsageError
 
@@ -262,8 +263,7 @@ class Design:
             raise ArtifactError(
                 f"the sample was made by {self.method}, which has no known inclusion "
                 "probabilities: nothing undoes it exactly",
-                remedy="fit a calibration on rows of the natural distribution: 'rebalance train' "
-                "with --calibrate-on TABLE",
+                remedy=correction_of(self.method, "", "").remedy,
             )
 
     @property

@@ -7,6 +7,7 @@ width over 24, a few parts in 10^8; differences between rows that share a cell a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,6 +81,13 @@ class OutcomeSums:
         self._positives += int(np.count_nonzero(y_true))
         self._weighted |= sample_weight is not None
 
+    def absorb(self, other: OutcomeSums) -> None:
+        """Add the rows that another has taken in."""
+        self._sums += other._sums
+        self._rows += other._rows
+        self._positives += other._positives
+        self._weighted |= other._weighted
+
     def outcomes(self) -> Outcomes:
         """All that was added."""
         place = np.flatnonzero(self._sums[0] > 0)
@@ -94,6 +102,14 @@ class OutcomeSums:
             self._positives,
             self._weighted,
         )
+
+
+def merged(parts: Iterable[OutcomeSums]) -> OutcomeSums:
+    """The rows of all parts, which stay as they are."""
+    whole = OutcomeSums()
+    for part in parts:
+        whole.absorb(part)
+    return whole
 
 
 def gather(y_true: Bools, log_odds: Floats, sample_weight: Floats | None = None) -> Outcomes:

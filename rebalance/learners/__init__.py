@@ -22,7 +22,10 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
     entry = entry_of(name)
     kind = getattr(import_module(f"rebalance.learners.{entry.path[0]}"), entry.path[1])
     learner: Learner = kind() if name in _WITHOUT_ENTRY else kind(entry)
-    for setting in ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves"):
+    for setting in (
+        "l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves", "curriculum",
+        "two_stage",
+    ):  # fmt: skip
         if getattr(settings, setting, None) is not None and setting not in learner.accepts:
             raise UsageError(
                 f"{option_of(setting)} is no option of the learner '{name}'",
@@ -38,6 +41,9 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
         from rebalance.learners.penalties import check_penalty
 
         check_penalty(settings)
+        from rebalance.learners.staged import check_staged
+
+        check_staged(settings)
     return learner
 
 

@@ -73,8 +73,9 @@ class Settings:
 
     `estimates` asks for standard errors of coefficients, `robust` for those of the sandwich even
     where the model's own would do, and rows that are not `independent`, as copies, have none;
-    `cross_validate` names the kind of penalty to choose; `gamma` makes the loss the focal one.
-    `given` are NAME=VALUE, what else a learner may be told, see `learners.catalogue`.
+    `cross_validate` names the kind of penalty to choose; `gamma` makes the loss the focal one;
+    `curriculum` and `two_stage` ask for what `learners.staged` says. `given` are
+    NAME=VALUE, what else a learner may be told, see `learners.catalogue`.
     """
 
     l2: float | None = None
@@ -90,6 +91,8 @@ class Settings:
     independent: bool = True
     gamma: float | None = None
     given: tuple[str, ...] = ()
+    curriculum: bool | None = None
+    two_stage: bool | None = None
 
 
 class Reads(Protocol):

@@ -84,8 +84,8 @@ class Boosting:
         """The number of rounds after which the loss of the rows held out is least."""
         from lightgbm import early_stopping, train
 
-        data = self._dataset(~held_out)
-        watched = self._dataset(held_out, reference=data)
+        data = self.dataset(~held_out)
+        watched = self.dataset(held_out, reference=data)
         stop = early_stopping(PATIENCE, verbose=False)
         booster = train(self.parameters, data, MAX_ROUNDS, valid_sets=[watched], callbacks=[stop])
         return max(1, int(booster.best_iteration))
@@ -94,10 +94,10 @@ class Boosting:
         """The trees of so many rounds over all rows, as LightGBM's text without its parameters."""
         from lightgbm import train
 
-        booster = train(self.parameters, self._dataset(), rounds)
+        booster = train(self.parameters, self.dataset(), rounds)
         return without_parameters(booster.model_to_string(num_iteration=rounds))
 
-    def _dataset(self, mask: NDArray[np.bool_] | None = None, reference: Any = None) -> Any:
+    def dataset(self, mask: NDArray[np.bool_] | None = None, reference: Any = None) -> Any:
         """The rows where `mask` is true; all without one."""
         from lightgbm import Dataset
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rebalance.core.corrections import Correction, correction_of
 from rebalance.core.parameters import Parameter, read_parameters
 from rebalance.errors import UsageError, nearest
 from rebalance.learners.pyod_detectors import DETECTORS, detector_of
@@ -27,8 +28,7 @@ class Entry:
     """A learner.
 
     path : its module below `rebalance.learners`, and its class.
-    exactness : of the probabilities that it gives by `truth`: "exact", "approximate", "calibrated".
-    how : by which formula, in words. missing : what stands for missing values.
+    missing : what stands for missing values.
     corrections : the values of --correction that it can carry out, its usual one first.
     accepts : the options that mean something, by the names of `learners.base.Settings`.
     parameters : what --set may set. weights : whether it takes the user's.
@@ -42,8 +42,6 @@ class Entry:
     path: tuple[str, str]
     does: str
     truth: Truth
-    exactness: str
-    how: str
     missing: str = "the mean and an indicator"
     corrections: tuple[str, ...] = ("posthoc",)
     accepts: frozenset[str] = frozenset()
@@ -58,6 +56,11 @@ class Entry:
     def needs_calibration(self) -> bool:
         """Whether it gives the population's probabilities only once it is calibrated."""
         return self.truth == "calibrated"
+
+    @property
+    def correction(self) -> Correction:
+        """How the probabilities of a thinned sample are made true, by its usual correction."""
+        return correction_of("uniform", self.name, next(iter(self.corrections), "none"))
 
     def bytes_of_a_row(self, given: Sequence[str]) -> int:
         """What training takes for each row besides its values; `given` as in `Settings`.
@@ -75,8 +78,8 @@ class Entry:
             "name": self.name,
             "does": self.does,
             "probabilities": self.truth,
-            "exactness": self.exactness,
-            "how": self.how,
+            "exactness": self.correction.kind,
+            "how": self.correction.formula,
             "missing": self.missing,
             "corrections": list(self.corrections),
             "sample_weight": self.weights,
@@ -95,10 +98,8 @@ def option_of(setting: str) -> str:
 
 
 _BOOSTING = frozenset({"rounds", "learning_rate", "leaves"})
+_REWEIGHTED = frozenset({"class_weight", "gamma"})
 _ALL_CORRECTIONS = ("offset", "weight", "posthoc")
-_VOTED = "average vote p of T trees, log((T p + 1/2) / (T (1 - p) + 1/2)), less l(x), recalibrated"
-_BOOSTED = "AdaBoost's log odds, less l(x), recalibrated"
-_SCORED = "score, standardised, recalibrated"
 _TREES = Parameter(100, low=1, high=10_000)
 _DEPTH = Parameter(None, low=1, high=64)
 _LEAF = Parameter(1, low=1)
@@ -108,14 +109,14 @@ _FEATURES = Parameter("sqrt", low=0, high=1, above=True, whole=False, choices=("
 def _one_class(name: str, does: str, rows: int, **rest: Any) -> Entry:
     parameters = {**rest.pop("parameters"), "rows": Parameter(rows, low=2, high=10_000_000)}
     return Entry(
-        name, ("detectors", "Detector"), does, "calibrated", "calibrated", _SCORED,
+        name, ("detectors", "Detector"), does, "calibrated",
         corrections=(), parameters=parameters, one_class=True, row_bytes=2_000, **rest,
     )  # fmt: skip
 
 
-def _ensemble(name: str, does: str, how: str, **rest: Any) -> Entry:
+def _ensemble(name: str, does: str, **rest: Any) -> Entry:
     return Entry(
-        name, ("ensembles", "Ensemble"), does, "calibrated", "calibrated", how, row_bytes=3_000,
+        name, ("ensembles", "Ensemble"), does, "calibrated", row_bytes=3_000,
         **rest,
     )  # fmt: skip
 
@@ -126,11 +127,9 @@ _LIST: tuple[Entry, ...] = (
         ("gbm", "GradientBoosting"),
         "LightGBM's boosted trees",
         "offset",
-        "exact",
-        "fit starts from l(x) + logit p~(x); l is dropped, the pilot's logit p~ added",
         missing="as they are",
         corrections=_ALL_CORRECTIONS,
-        accepts=_BOOSTING,
+        accepts=_BOOSTING | _REWEIGHTED | {"curriculum", "two_stage"},
         weights=True,
     ),
     Entry(
@@ -138,10 +137,8 @@ _LIST: tuple[Entry, ...] = (
         ("logistic", "Logistic"),
         "logistic regression",
         "offset",
-        "exact",
-        "l(x) is an offset of the fit, and dropped",
         corrections=_ALL_CORRECTIONS,
-        accepts=frozenset({"l1", "l2", "cross_validate", "robust"}),
+        accepts=_REWEIGHTED | {"l1", "l2", "cross_validate", "robust"},
         weights=True,
     ),
     Entry(
@@ -149,8 +146,6 @@ _LIST: tuple[Entry, ...] = (
         ("xgboost_trees", "Xgboost"),
         "XGBoost's boosted trees",
         "offset",
-        "exact",
-        "base_margin is l(x) + logit p~(x); l is dropped, the pilot's logit p~ added",
         missing="as they are",
         corrections=_ALL_CORRECTIONS,
         accepts=_BOOSTING,
@@ -171,8 +166,6 @@ _LIST: tuple[Entry, ...] = (
         ("hist_gbm", "HistGradientBoosting"),
         "scikit-learn's histogram boosting",
         "post-hoc",
-        "approximate",
-        "fitted on the sample's scale, less l(x); the pilot travels in the model",
         corrections=("posthoc", "weight"),
         accepts=_BOOSTING,
         parameters={
@@ -187,7 +180,6 @@ _LIST: tuple[Entry, ...] = (
     _ensemble(
         "forest",
         "random forest",
-        _VOTED,
         corrections=("posthoc", "weight"),
         tree_bytes=120,
         parameters={
@@ -201,7 +193,6 @@ _LIST: tuple[Entry, ...] = (
     _ensemble(
         "balanced-forest",
         "forest, each tree of as many rows of either class",
-        _VOTED,
         tree_bytes=120,
         parameters={
             "n_estimators": _TREES,
@@ -213,7 +204,6 @@ _LIST: tuple[Entry, ...] = (
     _ensemble(
         "balanced-bagging",
         "bagged trees, each of as many rows of either class",
-        _VOTED,
         tree_bytes=120,
         parameters={
             "n_estimators": Parameter(50, low=1, high=10_000),
@@ -224,7 +214,6 @@ _LIST: tuple[Entry, ...] = (
     _ensemble(
         "easy-ensemble",
         "AdaBoost on several balanced subsets",
-        "mean of AdaBoost's probabilities, its log odds less l(x), recalibrated",
         parameters={
             "n_estimators": Parameter(10, low=1, high=1_000),
             "stumps": Parameter(50, low=1, high=1_000),
@@ -233,7 +222,6 @@ _LIST: tuple[Entry, ...] = (
     _ensemble(
         "rusboost",
         "AdaBoost, each round on a balanced subset",
-        _BOOSTED,
         parameters={
             "n_estimators": Parameter(50, low=1, high=10_000),
             "learning_rate": Parameter(1.0, low=0, above=True, whole=False),

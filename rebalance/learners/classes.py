@@ -22,7 +22,7 @@ def get_class_learner(name: str, settings: Settings | None = None) -> ClassLearn
     UsageError : no such learner, or a setting that is not its.
     """
     known = get_learner(name, settings).name
-    for setting in ("l1", "cross_validate", "robust"):
+    for setting in ("l1", "cross_validate", "robust", "curriculum", "two_stage"):
         if getattr(settings, setting, None):
             raise UsageError(
                 f"--{setting.replace('_', '-')} is for two classes",

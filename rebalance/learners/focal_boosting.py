@@ -32,12 +32,12 @@ class FocalBoosting(Boosting):
             value = float(watched.loss(score).sum() / watched.weight.sum())
             return "focal_loss", value, False
 
-        data = self._dataset(~held_out)
+        data = self.dataset(~held_out)
         booster = train(
             self._with_objective(~held_out),
             data,
             MAX_ROUNDS,
-            valid_sets=[self._dataset(held_out, reference=data)],
+            valid_sets=[self.dataset(held_out, reference=data)],
             feval=mean_loss,
             callbacks=[early_stopping(PATIENCE, verbose=False)],
         )
@@ -48,7 +48,7 @@ class FocalBoosting(Boosting):
         from lightgbm import train
 
         whole = np.ones(len(self.loss.y_true), dtype=bool)
-        booster = train(self._with_objective(whole), self._dataset(), rounds)
+        booster = train(self._with_objective(whole), self.dataset(), rounds)
         return without_parameters(booster.model_to_string(num_iteration=rounds))
 
     def _with_objective(self, mask: NDArray[np.bool_]) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from rebalance.core.folds import stratified_folds
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
+from rebalance.learners.catalogue import ENTRIES
 from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
 from rebalance.learners.focal_boosting import focal_boosting
 from rebalance.learners.forest import Forest, read_forest
+from rebalance.learners.staged import staged
 from rebalance.learners.trees import Trees
 
 Floats = NDArray[np.float64]
@@ -48,7 +50,7 @@ class GradientBoosting:
     """Boosting of the log loss; init_score = offset + baseline, so trees learn what is missing."""
 
     name = "gbm"
-    accepts = frozenset({"rounds", "learning_rate", "leaves", "gamma", "class_weight"})
+    accepts = ENTRIES["gbm"].accepts
     starts_from_baseline = True
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
@@ -62,11 +64,10 @@ class GradientBoosting:
             return self._focal(rows, settings)
         boosting = Boosting.of(rows, rows.y_true, OBJECTIVE, settings)
         rounds, found_by = settings.rounds, "given"
+        fits = staged(boosting, rows.draws, settings)
         if rounds is None:
-            rounds, found_by = boosting.find_rounds(held_out(rows)), "held-out rows"
-        return TreeModel(
-            boosting.encoder, boosting.text(rounds), rounds, found_by, settings.threads
-        )
+            rounds, found_by = fits.find_rounds(held_out(rows)), "held-out rows"
+        return TreeModel(boosting.encoder, fits.text(rounds), rounds, found_by, settings.threads)
 
     def _focal(self, rows: TrainingRows, settings: Settings) -> Fitted:
         """Boosting of the focal loss: the trees add to the loss's own scores."""

@@ -20,6 +20,7 @@ from rebalance.core.sandwich import Sandwich
 from rebalance.core.sandwich import sandwich as robust_variance
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
+from rebalance.learners.catalogue import ENTRIES
 from rebalance.learners.encoded import Encoded
 from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
 from rebalance.learners.focal_glm import minimise_focal
@@ -90,7 +91,7 @@ class Logistic:
     """Maximises sum w [y (g + l) - log(1 + exp(g + l))] - l1 |slopes| - l2/2 ||slopes||^2."""
 
     name = "logistic"
-    accepts = frozenset({"l1", "l2", "cross_validate", "robust", "gamma", "class_weight"})
+    accepts = ENTRIES["logistic"].accepts
     starts_from_baseline = False
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rebalance.core.corrections import in_short
 from rebalance.core.design import RANDOM_OVER
 from rebalance.samplers.chains import RANDOM_UNDER, THINNINGS
 from rebalance.samplers.imbalanced import CLASSIC, Method
@@ -19,8 +20,8 @@ _DOES = {
 def listing() -> list[dict[str, Any]]:
     """The methods in the order of the pipeline: those that stream come first.
 
-    corrected : whether probabilities can be; where positives are repeated, exactly for a converged
-    fit of a parametric model, and about for trees. budget : the options that say how many rows.
+    corrected : what becomes of probabilities, see `core.corrections`. budget : the options that say
+    how many rows.
     parents : whether a made row's parents are told; None where no rows are made.
     """
     found = [
@@ -43,7 +44,7 @@ def _streamed(name: str, does: str, needs: str, budget: list[str] | None = None)
         "streams": True,
         "makes_rows": False,
         "parents": None,
-        "corrected": "exactly" if name != RANDOM_OVER else "exactly; by trees about",
+        "corrected": in_short(name),
         "budget": [*options, "efficiency"] if name == "nonuniform" else options,
         "parameters": {},
     }
@@ -63,7 +64,7 @@ def _classic(method: Method) -> dict[str, Any]:
         "streams": False,
         "makes_rows": method.makes,
         "parents": method.tells_parents if method.makes else None,
-        "corrected": "no",
+        "corrected": in_short(method.name),
         "budget": budget,
         "parameters": {
             name: {"default": each.default, "allowed": str(each)}

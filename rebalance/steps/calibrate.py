@@ -52,6 +52,20 @@ def open_natural(
     DataError : it lacks the label or the weights.
     """
     table = open_within(wanted.on, context, Need(held + CELLS_BYTES))
+    refuse_sample(table)
+    table.require(label, "the model's label")
+    if sample_weight is not None:
+        table.require(sample_weight, "--sample-weight")
+    return table
+
+
+def refuse_sample(table: Table) -> None:
+    """Check that the table given with --calibrate-on is none that was sampled.
+
+    Raises
+    ------
+    UsageError : it is a sample.
+    """
     own = [name for name in _OF_A_SAMPLE if name in table.names]
     if own or DESIGN_KEY in table.metadata:
         raise UsageError(
@@ -60,10 +74,6 @@ def open_natural(
             where=table.place,
             remedy="give the table that the sample was drawn from, or leave --calibrate-on out",
         )
-    table.require(label, "the model's label")
-    if sample_weight is not None:
-        table.require(sample_weight, "--sample-weight")
-    return table
 
 
 def calibrate(refits: Refits, table: Table, wanted: Wanted, context: Context) -> Calibrated:

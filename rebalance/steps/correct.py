@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rebalance.core.correction import log_odds, offset, prior_shift, probability, to_population
 from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.steps.artifacts.drawn import Drawn, read_design, read_design_file
+from rebalance.steps.calibrate_column import ColumnCalibration, LabelledRows, calibrate_column
 from rebalance.steps.classes.correct import (
     ClassCorrectResult,
     class_correct,
@@ -40,6 +41,7 @@ class Sampling:
     pi : the column with pi_0 for every row. offset : the column with l for every row.
     rate : the pi_0 of all rows; of many classes the pi of each. balanced : many classes, see
         `steps.classes.correct`. prior : shares of positives in the training rows and in truth.
+    calibrate_on : nothing is known, and labelled rows of the natural distribution tell.
     """
 
     design: str | None = None
@@ -48,6 +50,7 @@ class Sampling:
     rate: float | Mapping[str, float] | None = None
     prior: tuple[float, float] | None = None
     balanced: str | None = None
+    calibrate_on: LabelledRows | None = None
 
     def check(self) -> None:
         """Refuse none or several.
@@ -56,31 +59,42 @@ class Sampling:
         ------
         UsageError : not exactly one is given.
         """
-        options = ("design", "pi", "offset", "rate", "prior", "balanced")
-        given = [f"--{name}" for name in options if getattr(self, name) is not None]
+        options = ("design", "pi", "offset", "rate", "prior", "balanced", "calibrate_on")
+        given = [
+            f"--{name.replace('_', '-')}" for name in options if getattr(self, name) is not None
+        ]
         if not given:
             raise UsageError(
                 "how the training rows were sampled is not known",
                 remedy="give one of --design SAMPLE, --pi COLUMN, --offset COLUMN, --rate R, "
-                "--prior TRAIN,TRUE",
+                "--prior TRAIN,TRUE; or, where nothing undoes it, --calibrate-on FILE",
             )
         if len(given) > 1:
-            raise UsageError(" and ".join(given) + " contradict each other", remedy="give one")
+            remedy = "give one"
+            if self.calibrate_on is not None:
+                remedy += ": a formula undoes the sampling, or a calibration does all of it"
+            raise UsageError(" and ".join(given) + " contradict each other", remedy=remedy)
 
 
 @dataclass(frozen=True)
 class CorrectResult:
-    """Mean probability before and after."""
+    """Mean probability before and after, and the calibration, where that is how."""
 
     output: str
     rows: int
     mean_before: float
     mean_after: float
     at_zero_or_one: int
+    calibration: ColumnCalibration | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
-        return asdict(self)
+        found = {name: getattr(self, name) for name in _FIGURES}
+        calibration = self.calibration.document() if self.calibration is not None else None
+        return found | {"calibration": calibration}
+
+
+_FIGURES = ("output", "rows", "mean_before", "mean_after", "at_zero_or_one")
 
 
 def correct(
@@ -95,19 +109,23 @@ def correct(
 ) -> CorrectResult | ClassCorrectResult:
     """Write the table with `rb_probability` beside its columns, in the same order.
 
-    Probabilities of exactly 0 or 1 stay what they are, and are counted.
+    Probabilities of exactly 0 or 1 are counted. A formula leaves them what they are; a calibration
+    takes them as `core.saturated` says.
 
     Raises
     ------
     UsageError : what is needed is not given, or given twice.
     DataError : a probability outside 0..1, a pi that is none, or probabilities corrected already.
+    FitError : a calibration cannot be fitted.
     """
     sampling.check()
     beside = filter(None, [sampling.design, sampling.balanced])
-    check_outputs([output], [*inputs, *beside], clobber=clobber)
+    on = sampling.calibrate_on.on if sampling.calibrate_on is not None else ()
+    check_outputs([output], [*inputs, *beside, *on], clobber=clobber)
     output_format(output)
     table = open_within(inputs, context, Need(LIGHT, outputs=1))
     if is_of_classes(table, column, sampling.rate, sampling.balanced):
+        _refuse_classes(sampling)
         known = class_sampling(
             sampling.design, sampling.rate, sampling.balanced, sampling.pi, sampling.offset,
             sampling.prior,
@@ -117,6 +135,10 @@ def correct(
         )
     drawn = _read_drawn(sampling.design) if sampling.design is not None else None
     _check(table, column, sampling, drawn)
+    calibration = None
+    if sampling.calibrate_on is not None:
+        _tell_same(inputs, sampling.calibrate_on, context)
+        calibration = calibrate_column(sampling.calibrate_on, column, context)
     rows, before, after, certain = 0, 0.0, 0.0, 0
     with table_writer(output, table) as writer:
         writer.describe({SCALE_KEY: json.dumps({PROBABILITY: "population"})})
@@ -124,9 +146,13 @@ def correct(
             given = numbers(batch, column)
             refuse(batch, column, given, ~((given >= 0) & (given <= 1)), "between 0 and 1")
             with batch.located():
-                found = probability(to_population(log_odds(given), _shift(batch, sampling, drawn)))
+                if calibration is not None:
+                    found = probability(calibration.log_odds(given))
+                else:
+                    shift = _shift(batch, sampling, drawn)
+                    found = probability(to_population(log_odds(given), shift))
             extra = {PROBABILITY: pa.array(found)}
-            if sampled:
+            if sampled and column != SAMPLED:  # else it is there as it was
                 extra[SAMPLED] = pa.array(given)
             writer.write(batch, extra)
             rows += len(batch)
@@ -134,8 +160,38 @@ def correct(
             after += float(found.sum())
             certain += int(((given == 0) | (given == 1)).sum())
     if certain:
-        context.note(f"{certain:,} probabilities are exactly 0 or 1: no correction moves them")
-    return CorrectResult(output, rows, before / rows, after / rows, certain)
+        stay = "no correction moves them"
+        if calibration is not None:
+            stay = f"they count as {calibration.bounds}"
+        context.note(f"{certain:,} of the probabilities to correct are exactly 0 or 1: {stay}")
+    return CorrectResult(output, rows, before / rows, after / rows, certain, calibration)
+
+
+def _refuse_classes(sampling: Sampling) -> None:
+    if sampling.calibrate_on is not None:
+        raise UsageError(
+            "--calibrate-on calibrates the probability of one class, and several are named",
+            remedy="name one column with --probability, and its class with --positive",
+        )
+
+
+def _tell_same(inputs: Sequence[str], rows: LabelledRows, context: Context) -> None:
+    """Say that a calibration looks better on the rows that it was fitted to.
+
+    Raises
+    ------
+    UsageError : both are standard input.
+    """
+    if "-" in inputs and "-" in rows.on:
+        raise UsageError(
+            "standard input ('-') is PREDICTIONS and --calibrate-on at once",
+            remedy="give one of them as a file",
+        )
+    if set(inputs) & set(rows.on):
+        context.note(
+            "the rows to correct are those to calibrate on: figures of them will look better than "
+            "they are"
+        )
 
 
 def _check(table: Table, column: str, sampling: Sampling, drawn: Drawn | None) -> None:

@@ -71,7 +71,7 @@ def read_outcomes(table: Table, asked: Asked, context: Context) -> Outcomes:
     named = (label, *asked.probabilities, given, by.column if by is not None else None)
     wanted = [name for name in named if name is not None]
     with located(table.place):
-        positive = _named(table, label, asked.positive)
+        positive = named_positive(table, label, asked.positive)
     rows = _Rows(asked, table.num_rows, positive)
     for batch in context.track(table.batches(wanted), "reading", table.num_rows):
         rows.add(batch)
@@ -213,7 +213,7 @@ def segment_keys(table: Table, by: str | None) -> SegmentKeys | None:
     return SegmentKeys(column, table.schema.field(column).type, period if colon else None)
 
 
-def _named(table: Table, label: str, positive: str | None) -> str | None:
+def named_positive(table: Table, label: str, positive: str | None) -> str | None:
     """The positive value asked for, or else the one `predict` wrote beside its probabilities."""
     written = table.metadata.get(LABEL_KEY.encode())
     if positive is None and written is not None:

@@ -129,7 +129,7 @@ def _refuse_correction(entry: Entry, correction: str | None) -> None:
     can = " or ".join(f"--correction {name}" for name in entry.corrections)
     raise UsageError(
         f"--model {entry.name} cannot be corrected by --correction {correction}",
-        remedy=f"its probabilities are made true by: {entry.how}; "
+        remedy=f"its probabilities are made true by: {entry.correction.formula}; "
         + (f"give {can}, or leave it out" if can else "leave it out"),
     )
 

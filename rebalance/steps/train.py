@@ -20,6 +20,7 @@ from rebalance.steps.classes.artifacts.drawn import read_if_class_design
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.context import Context
+from rebalance.steps.corrected import tell_corrected
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import choose_features, tell_left_out
@@ -43,12 +44,25 @@ from rebalance.steps.weighting import described
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
 
-GIVEN = ("l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves")
+GIVEN = (
+    "l1",
+    "l2",
+    "cross_validate",
+    "robust",
+    "rounds",
+    "learning_rate",
+    "leaves",
+    "curriculum",
+    "two_stage",
+)
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What was fitted, on how many rows, and how it is corrected and calibrated."""
+    """What was fitted, on how many rows, and how it is corrected and calibrated.
+
+    corrected : a kind of `core.corrections`; None where nothing was sampled.
+    """
 
     output: str
     model: str
@@ -58,6 +72,7 @@ class TrainResult:
     negatives: int
     features: int
     summary: Mapping[str, Any]
+    corrected: str | None = None
     estimates: Mapping[str, Any] | None = None
     cross_validation: Mapping[str, Any] | None = None
     calibrated: Calibrated | None = None
@@ -107,7 +122,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         tell_many_classes(context, chosen=auto)
         return class_train(table, classes, asked, context)
     asked, task = suited(asked, task_of(table, asked), context)
-    tell_limits(task.drawn, asked.model, asked.wanted, context)
+    tell_limits(task.drawn, asked.wanted, context)
     asked.weighting.check_against(task.drawn, asked.wanted)
     kinds = choose_features(
         table,
@@ -178,6 +193,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         negatives=negatives,
         features=len(features_of(trained.fitted)),
         summary=trained.summary,
+        corrected=tell_corrected(trained, asked.settings, again.weighed, context),
         calibrated=calibrated,
         weighting=again.weighed.document(asked.weighting) if again.weighed else None,
         costs=trained.costs.to_document() if trained.costs else None,

@@ -9,7 +9,6 @@ from rebalance.core.design import Design
 from rebalance.core.labels import canonical
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.learners.base import Settings
-from rebalance.learners.catalogue import entry_of
 from rebalance.steps.artifacts.drawn import Drawn, read_design, read_design_file
 from rebalance.steps.classes.balancing import Balancing
 from rebalance.steps.context import Context
@@ -85,8 +84,8 @@ def own_columns(drawn: Drawn | None) -> tuple[str, ...]:
     return SAMPLE_COLUMNS if drawn is None or drawn.design.correctable else ()
 
 
-def tell_limits(drawn: Drawn | None, model: str, wanted: Wanted, context: Context) -> None:
-    """Say what a correction does not undo, or undoes in part.
+def tell_limits(drawn: Drawn | None, wanted: Wanted, context: Context) -> None:
+    """Say what no correction undoes.
 
     Raises
     ------
@@ -102,12 +101,6 @@ def tell_limits(drawn: Drawn | None, model: str, wanted: Wanted, context: Contex
             )
     elif design is not None and design.repeated is not None:
         wanted.refuse_without_table(design.method)
-    by_trees = model != "logistic" and not entry_of(model).needs_calibration
-    if design is not None and design.repeated is not None and by_trees:
-        context.note(
-            f"positives were repeated {design.repeated:.3g} times, which of a {model} model the "
-            "offset corrects about, not exactly: look at predicted_over_observed"
-        )
 
 
 def scale_of(task: TrainTask) -> str:

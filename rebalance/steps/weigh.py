@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.class_weights import ClassWeight, require_weight
+from rebalance.core.corrections import CLASS_WEIGHT, FOCAL, OFFSET, correction_of
 from rebalance.core.labels import Label
 from rebalance.core.losses import Reweighted
 from rebalance.learners.base import Settings, TrainingRows
@@ -137,7 +138,9 @@ def _correction(found: Reweighted, asked: Weighting, settings: Settings, model: 
         return "none"
     free = not settings.l1 and settings.cross_validate is None
     free = free and (settings.l2 is None or settings.l2 <= DEFAULT_L2)
-    return "exact" if model == "logistic" and free else "approximate"
+    done = FOCAL if found.gamma else CLASS_WEIGHT
+    kind = correction_of(done, model, OFFSET).kind
+    return "approximate" if kind == "exact" and not free else kind
 
 
 def _about(found: Reweighted, model: str) -> str:

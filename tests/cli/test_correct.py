@@ -34,7 +34,7 @@ def test_by_hand_with_a_rate(predictions: Path, tmp_path: Path, done: Invoke) ->
     # Odds times 0.1: 1/9.9 becomes 1/99; 1 becomes 1/10; certainty stays.
     assert corrected(out) == pytest.approx([0.01, 1 / 11, 1.0])
     assert out.read_text().splitlines()[1].startswith("007,")
-    assert "1 probabilities are exactly 0 or 1" in result.stderr
+    assert "1 of the probabilities to correct are exactly 0 or 1" in result.stderr
 
 
 def test_by_hand_with_a_column_a_prior_and_an_offset(

@@ -268,6 +268,7 @@ def test_no_model_of_such_a_sample_calls_its_probabilities_true(
     done(["sample", source, "-l", "y", "--method", "smote", "--ratio", 1, "-o", out, "-q"])
     trained = done(["train", out, "--model", "logistic", "-o", model, "--json"])
     assert json.loads(trained.stdout)["correction"] == "none"
+    assert json.loads(trained.stdout)["corrected"] == "refused"
     assert "smote has no known inclusion probabilities" in trained.stderr
     predicted = done(["predict", source, "--model", model, "-o", predictions])
     assert "smote" in predicted.stderr
@@ -542,7 +543,8 @@ def test_copies_are_held_out_together(tmp_path: Path, done: Invoke) -> None:
     # With copies of a row on both sides, trees learn each positive by heart: 1,000 rounds and more.
     # The population itself takes some 40.
     assert json.loads(trained.stdout)["summary"]["rounds"] < 200
-    assert "corrects about, not exactly" in trained.stderr
+    assert "--correction offset is about right, not exact" in trained.stderr
+    assert json.loads(trained.stdout)["corrected"] == "approximate"
 
 
 def test_what_came_out_otherwise_is_said(
@@ -565,8 +567,9 @@ def test_the_list_of_methods(rebalance: Invoke) -> None:
     document = json.loads(rebalance(["sample", "--methods", "--json"]).stdout)
     methods = {each["name"]: each for each in document["methods"]}
     assert methods["smotenc"]["needs"] == "numbers and categories"
-    assert methods["uniform"]["corrected"] == "exactly"
-    assert methods["smote"]["corrected"] == "no"
+    assert methods["uniform"]["corrected"] == "exact"
+    assert methods["random-over"]["corrected"] == "exact; gbm approximate"
+    assert methods["smote"]["corrected"] == "refused"
     assert methods["near-miss"]["parameters"]["version"]["default"] == 1
     text = rebalance(["sample", "--methods"]).stdout
     for name in methods:

@@ -18,18 +18,18 @@ def test_the_guide_has_a_row_for_every_learner() -> None:
     table = text.split("<!-- learners -->")[1].split("<!-- end of learners -->")[0]
     rows = [re.split(r" *\| *", line.strip("| ")) for line in table.strip().splitlines()[2:]]
     expected = [
-        [f"`{entry.name}`", entry.exactness, entry.how]
+        [f"`{entry.name}`", entry.correction.kind, entry.correction.formula]
         for entry in ENTRIES.values()
         if not entry.name.startswith("pyod:")
     ]
     assert rows[:-1] == expected
-    assert rows[-1] == ["`pyod:NAME`", "calibrated", ENTRIES["pyod:knn"].how]
+    assert rows[-1] == ["`pyod:NAME`", "calibrated", ENTRIES["pyod:knn"].correction.formula]
 
 
 def test_what_is_calibrated_is_called_so() -> None:
     for entry in ENTRIES.values():
-        assert entry.needs_calibration == (entry.exactness == "calibrated"), entry.name
-        assert (entry.exactness == "exact") == (entry.truth == "offset"), entry.name
+        assert entry.needs_calibration == (entry.correction.kind == "calibrated"), entry.name
+        assert (entry.correction.kind == "exact") == (entry.truth == "offset"), entry.name
 
 
 def test_the_nearest_is_named() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from rebalance.core.corrections import Kind as Standing
+from rebalance.core.corrections import correction_of
 from rebalance.core.design import RANDOM_OVER
 from rebalance.core.kinds import Kind
 from rebalance.errors import UsageError, nearest
@@ -23,7 +24,6 @@ _MAKERS: dict[Needs, str] = {
     "numbers and categories": "smotenc",
     "categories": "smoten",
 }
-Standing = Literal["exact", "approximate", "calibrated"]
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,13 @@ class Way:
 
     @property
     def standing(self) -> Standing:
-        """How true its probabilities are: repeated rows are exact in parametric fits only."""
+        """How true its probabilities are; of all rows there is nothing to correct."""
         if self.calibrates:
             return "calibrated"
-        if self.method == RANDOM_OVER and self.learner != "logistic":
-            return "approximate"
-        return "exact"
+        if self.chain is None:
+            return "exact"
+        by = entry_of(self.learner).corrections[0]
+        return correction_of(self.method, self.learner, by).kind
 
 
 def learner_names() -> list[str]:

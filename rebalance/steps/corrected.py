@@ -1,0 +1,40 @@
+"""model + how its rows came about -> what its probabilities are called, by the one table"""
+
+from __future__ import annotations
+
+from rebalance.core.corrections import CURRICULUM, TWO_STAGE, correction_of
+from rebalance.learners.base import Settings
+from rebalance.steps.artifacts.model import Model
+from rebalance.steps.context import Context
+from rebalance.steps.weigh import Weighed
+
+
+def tell_corrected(
+    model: Model, settings: Settings, weighed: Weighed | None, context: Context
+) -> str | None:
+    """The kind of correction, with a note where it holds about.
+
+    None where there is nothing to correct, or probabilities are left as fitted.
+    """
+    if model.recalibration is not None:
+        return "calibrated"
+    bent = weighed.correction if weighed is not None and weighed.reweighted.bends else None
+    if bent == "none":
+        return None
+    if not model.gives_population:
+        return "refused"
+    method = model.drawn.design.method if model.drawn is not None else None
+    what = f"of a {method} sample, --correction {model.correction}"
+    staged = {CURRICULUM: settings.curriculum, TWO_STAGE: settings.two_stage}
+    asked = next((name for name, wanted in staged.items() if wanted), None)
+    if asked is not None and model.correctable:
+        method, what = asked, f"the correction of --{asked}"
+    if method is None:
+        return bent
+    row = correction_of(method, model.learner, model.correction)
+    if row.kind == "approximate":
+        context.note(
+            f"in a {model.learner} model {what} is about right, not exact: look at "
+            f"predicted_over_observed; better is {row.remedy}"
+        )
+    return bent if bent is not None and row.kind == "exact" else row.kind

@@ -1,0 +1,111 @@
+"""`train --curriculum` and `--two-stage`: what is said, kept and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rebalance.storage.artifacts import read_artifact
+from tests.conftest import Invoke, Simulated, simulate
+
+FAST = ["--learning-rate", 0.1, "--leaves", 8]
+
+
+def over(done: Invoke, model: Path, table: Path, out: Path) -> float:
+    done(["predict", table, "--model", model, "-o", out, "-q"])
+    found = pq.read_table(out)
+    return float(found["rb_probability"].to_numpy().sum() / found["y"].to_numpy().sum())
+
+
+def test_of_a_sample(simulated: Simulated, drawn: Path, tmp_path: Path, done: Invoke) -> None:
+    out = tmp_path / "m.rbl"
+    result = done(["train", drawn, "--curriculum", *FAST, "-o", out, "--json"])
+    document = json.loads(result.stdout)
+    assert (document["correction"], document["corrected"]) == ("offset", "approximate")
+    assert "--curriculum is about right, not exact" in result.stderr
+    manifest, _ = read_artifact(str(out), "model")
+    assert manifest["created_by"]["curriculum"] is True
+    other = tmp_path / "other.parquet"
+    pq.write_table(simulate(60_000, 8)[0], other)
+    # Some 1,200 positives on either side: a standard error of sqrt(2 / 1,200) = 4.1%; four.
+    assert over(done, out, other, tmp_path / "p.parquet") == pytest.approx(1, abs=0.17)
+    first = out.read_bytes()
+    done(["train", drawn, "--curriculum", *FAST, "-o", out, "-q", "--threads", 1])
+    assert out.read_bytes() == first
+
+
+def test_of_a_population_with_weights_and_calibration(tmp_path: Path, done: Invoke) -> None:
+    table = simulate(20_000, 3)[0].append_column("w", pa.array(np.tile([1.0, 3.0], 10_000)))
+    source, other = tmp_path / "t.parquet", tmp_path / "other.parquet"
+    pq.write_table(table, source)
+    pq.write_table(simulate(20_000, 4)[0].append_column("w", table["w"]), other)
+    base = ["train", source, "--natural", "-l", "y", "--curriculum", *FAST, "--json"]
+    out = ["-o", tmp_path / "m.rbl", "--sample-weight", "w"]
+    result = done([*base, *out, "--calibrate-on", other, "--recalibrate", "platt"])
+    assert json.loads(result.stdout)["corrected"] == "calibrated"
+    result = done([*base, "-o", tmp_path / "m.rbl", "--rounds", 40, "--check-calibration"])
+    found = json.loads(result.stdout)
+    assert found["summary"]["rounds"] == 40
+    interval = found["calibration"]["predicted_over_observed"]
+    # Some 400 positives, out of fold: within four standard errors of 1.
+    assert abs(np.log(interval["estimate"])) < 4 / 3.92 * np.log(interval["high"] / interval["low"])
+
+
+def test_what_it_is_not_for(drawn: Path, tmp_path: Path, rebalance: Invoke) -> None:
+    out = ["-o", tmp_path / "m.rbl"]
+    result = rebalance(["train", drawn, "--model", "logistic", "--curriculum", *out])
+    assert result.exit_code == 2
+    assert "--curriculum is no option of the learner 'logistic'" in result.stderr
+    classes = tmp_path / "c.parquet"
+    pq.write_table(pa.table({"x": np.arange(300.0), "y": ["a", "b", "c"] * 100}), classes)
+    result = rebalance(["train", classes, "--natural", "-l", "y", "--curriculum", *out])
+    assert result.exit_code == 2
+    assert "--curriculum is for two classes" in result.stderr
+    few = tmp_path / "few.parquet"
+    pq.write_table(pa.table({"x": np.arange(300.0), "y": np.arange(300) < 4}), few)
+    result = rebalance(["train", few, "--natural", "-l", "y", "--curriculum", *out])
+    assert result.exit_code == 5
+    assert "--rounds" in result.stderr
+    assert not (tmp_path / "m.rbl").exists()
+
+
+def test_two_stages(simulated: Simulated, drawn: Path, tmp_path: Path, done: Invoke) -> None:
+    out = tmp_path / "m.rbl"
+    base = ["train", drawn, "--two-stage", *FAST, "-o", out]
+    result = done([*base, "--json"])
+    assert json.loads(result.stdout)["corrected"] == "approximate"
+    assert "--two-stage is about right, not exact" in result.stderr
+    manifest, _ = read_artifact(str(out), "model")
+    assert manifest["created_by"]["two_stage"] is True
+    other = tmp_path / "other.parquet"
+    pq.write_table(simulate(60_000, 8)[0], other)
+    # As above, with some 1,200 negatives more: sqrt(3 / 1,200) = 5%; four.
+    assert over(done, out, other, tmp_path / "p.parquet") == pytest.approx(1, abs=0.2)
+    first = out.read_bytes()
+    done([*base, "-q", "--threads", 1])
+    assert out.read_bytes() == first
+
+
+def test_both_at_once_are_refused(drawn: Path, tmp_path: Path, rebalance: Invoke) -> None:
+    both = ["--curriculum", "--two-stage", "-o", tmp_path / "m.rbl"]
+    result = rebalance(["train", drawn, *both])
+    assert result.exit_code == 2
+    assert "two ways to balance the rounds; choose one" in result.stderr
+    focal = ["--loss", "focal", "--two-stage", "-o", tmp_path / "m.rbl"]
+    result = rebalance(["train", drawn, *focal])
+    assert result.exit_code == 2
+    assert "--two-stage fits the log loss" in result.stderr
+
+
+def test_class_weights_next_to_a_curriculum(drawn: Path, tmp_path: Path, done: Invoke) -> None:
+    # Weights are undone, too: some 1,200 positives, as above.
+    out, other = tmp_path / "m.rbl", tmp_path / "other.parquet"
+    pq.write_table(simulate(60_000, 8)[0], other)
+    both = ["--curriculum", "--class-weight", "balanced", "--rounds", 64]
+    done(["train", drawn, *both, *FAST, "-o", out, "-q"])
+    assert over(done, out, other, tmp_path / "p.parquet") == pytest.approx(1, abs=0.2)
