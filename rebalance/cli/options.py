@@ -162,7 +162,7 @@ def recalibrate(default: str | None) -> Callable[[F], F]:
 
 
 def budget(command: F) -> F:
-    """The ways to say how many rows to keep; of many classes, a rate for each."""
+    """The ways to say how many rows to keep; of many classes, of each."""
     for decorate in (
         click.option(
             "--efficiency",
@@ -177,7 +177,7 @@ def budget(command: F) -> F:
             "--ratio",
             type=Number(0, min_open=True),
             metavar="K",
-            help="Negatives kept per positive.",
+            help="Negatives kept per positive; of many classes rows of each per row of the rarest.",
         ),
         click.option(
             "--rate",

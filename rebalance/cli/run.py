@@ -90,8 +90,8 @@ def run(
     are predicted by models that did not see them, which takes five more fits to the sample.
 
     A label of three or more values is taken with all its classes, unless one is named with
-    --positive: give --rows, or --rate a=0.1,b=0.02. There is no curves.png then, and calibration is
-    not measured.
+    --positive: give --ratio, --rows, or --rate a=0.1,b=0.02. There is no curves.png then, and
+    calibration is not measured.
     """
     given = [value for value in (rate, ratio, rows, efficiency) if value is not None]
     asked, class_rates = budgets(rate, ratio, rows, efficiency) if given else (None, None)

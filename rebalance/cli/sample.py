@@ -30,8 +30,9 @@ def sample(asked: Asked | Classic, dry_run: bool, console: Console) -> None:
     known. Columns rb_row, rb_pi, rb_weight and rb_offset are added; the design, the pilot in it,
     goes along.
 
-    With a label of many classes, give each its --rate, a=0.1,b=0.02, or --rows for as many of each
-    as there are; rb_offset is then a list, one number a class (in text a column a class).
+    With a label of many classes, give each its --rate, a=0.1,b=0.02, or --ratio for at most so many
+    rows of each per row of the rarest, or --rows for as many of each as there are; rb_offset is
+    then a list, one number a class (in text a column a class).
 
     In memory: a batch for each thread, and up to 32 MB of retained rows; more go to a temporary
     file. --probabilities puts 8 bytes for each row of the table there, too.

@@ -25,33 +25,49 @@ Counts = NDArray[np.int64]
 
 FLOOR_SHARE = 0.1
 WIDEST = 1_000  # classes, of which a sample's rows carry log pi_k: 8 KB a row
-TWO_WAYS = (
-    "give each class its own rate, --rate a=0.1,b=0.02 (those not named are kept whole), or "
-    "--rows N, spread evenly over the classes"
+WAYS = (
+    "give each class its own rate, --rate a=0.1,b=0.02 (those not named are kept whole), "
+    "--ratio K, at most K rows of a class for each row of the rarest, or --rows N, spread evenly "
+    "over the classes"
 )
 
 
 @dataclass(frozen=True)
 class ClassBudget:
-    """How many rows to keep of each class, said in one of two ways.
+    """How many rows to keep of each class, said in one of three ways.
 
     rates : the share kept by class; those not named are kept whole.
     rows : the expected number in all, as equal over the classes as their sizes allow.
+    ratio : at most so many rows of each class for each row of the rarest, which is kept whole.
     """
 
     rates: Mapping[str, float] | None = None
     rows: int | None = None
+    ratio: float | None = None
 
     def solve(self, classes: Classes, counts: Sequence[int]) -> tuple[float, ...]:
         """The share kept of each class, in the order of the classes.
 
         Raises
         ------
-        UsageError : a class named is not there; there are not so many rows, or too few are asked.
+        UsageError : a class named is not there; there are not so many rows, or too few are asked;
+            a ratio below 1.
+
+        >>> ClassBudget(ratio=2).solve(Classes("y", ("a", "b", "c")), [100, 10, 40])
+        (0.2, 1.0, 0.5)
         """
         if self.rates is not None:
             classes.require(self.rates, "--rate")
             return tuple(self.rates.get(value, 1.0) for value in classes.values)
+        if self.ratio is not None:
+            if self.ratio < 1:
+                raise UsageError(
+                    f"--ratio {self.ratio:g} is below 1, and each class has as many rows as the "
+                    "rarest at least",
+                    remedy="give 1 or more, or each class its own --rate a=0.1,b=0.02",
+                )
+            level = self.ratio * min((count for count in counts if count), default=0)
+            return tuple(min(1.0, level / max(count, 1)) for count in counts)
         rows, total = self.rows or 0, sum(counts)
         if not len(classes) <= rows <= total:
             raise UsageError(

@@ -122,9 +122,14 @@ def forecast_rates(
     rows = int(seen.sum())
     scale = 1.0 if total is None else max(total / rows, 1.0)
     expected = seen * scale
-    level = spread_level(min(budget.rows or 0, rows * scale), np.rint(expected).astype(np.int64))
-    found = np.ones(len(seen))
     some = seen > 0
+    if budget.ratio is not None:
+        rarest = int(seen[some].min())
+        level = budget.ratio * rarest * scale * (1.2 + 20.0 / np.sqrt(rarest))
+    else:
+        counts = np.rint(expected).astype(np.int64)
+        level = spread_level(min(budget.rows or 0, rows * scale), counts)
+    found = np.ones(len(seen))
     # Few rows say little of the rest; what was too low is read again.
     margin = 1.2 + 20.0 / np.sqrt(seen[some])
     wanted = np.minimum(np.rint(expected[some]), level)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rebalance import __version__
-from rebalance.core.class_design import TWO_WAYS
+from rebalance.core.class_design import WAYS
 from rebalance.core.design import Budget
 from rebalance.core.documents import plain, renamed
 from rebalance.core.labels import LabelCounter, ManyClassesError, choose_label
@@ -106,8 +106,8 @@ def run(
     try:
         positives, negatives = _look(table, label, positive, context)
     except ManyClassesError as exc:
-        if class_rates is None and (budget is None or budget.rows is None):
-            remedy = f"{TWO_WAYS}; or one class against all others with --positive VALUE"
+        if class_rates is None and (budget is None or (budget.rows or budget.ratio) is None):
+            remedy = f"{WAYS}; or one class against all others with --positive VALUE"
             raise UsageError(exc.what, where=exc.where, remedy=remedy) from exc
         if recalibrate not in (AUTO, "none"):
             raise UsageError(

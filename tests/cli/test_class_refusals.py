@@ -15,7 +15,7 @@ from tests.conftest import Invoke, Simulated
     ("arguments", "code", "words"),
     [
         (["--rate", "0.1"], 2, "--rate a=0.1,b=0.02"),
-        (["--ratio", "2"], 2, "--rows N"),
+        (["--ratio", "0.5"], 2, "below 1"),
         ([], 2, "--rate R"),
         (["--rate", "a=0.1,e=0.2"], 2, "no class 'e'"),
         (["--rate", "a=0.1", "--rows", "100"], 2, "contradict"),
@@ -42,11 +42,10 @@ def test_bad_samples(
 
 def test_bad_samples_without_a_pilot(made: Made, tmp_path: Path, rebalance: Invoke) -> None:
     base = ["sample", made.table, "-l", "kind", "-o", tmp_path / "s.parquet"]
-    for budget in (["--rate", "0.1"], ["--ratio", "3"]):
-        refused = rebalance([*base, *budget])
-        assert refused.exit_code == 2
-        for word in ("4 classes", "--rate a=0.1,b=0.02", "--rows N", "--positive"):
-            assert word in refused.stderr
+    refused = rebalance([*base, "--rate", "0.1"])
+    assert refused.exit_code == 2
+    for word in ("4 classes", "--rate a=0.1,b=0.02", "--ratio K", "--rows N", "--positive"):
+        assert word in refused.stderr
     assert "no class 'z'" in rebalance([*base, "--rate", "z=0.1"]).stderr
     assert "needs a pilot" in rebalance([*base, "--rows", 99, "--method", "nonuniform"]).stderr
     assert list(tmp_path.iterdir()) == []

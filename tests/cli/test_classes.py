@@ -115,6 +115,24 @@ def test_rows_are_spread_over_the_classes(made: Made, tmp_path: Path, done: Invo
     assert sum(each["expected"] for each in classes.values()) == pytest.approx(2000)
 
 
+@pytest.mark.parametrize("guided", [True, False])
+def test_a_ratio_is_rows_of_each_class_per_row_of_the_rarest(
+    made: Made, tmp_path: Path, done: Invoke, guided: bool
+) -> None:
+    out = tmp_path / "s.parquet"
+    guide = ["--pilot", made.pilot] if guided else ["-l", "kind"]
+    given = ["sample", made.table, *guide, "--ratio", 3, "-o", out, "--json"]
+    classes = json.loads(done(given).stdout)["classes"]
+    counts = counts_of(made.table)
+    kept = counts_of(out)
+    assert kept["d"] == counts["d"]
+    for value in "abc":
+        expected = min(3 * counts["d"], counts[value])
+        assert classes[value]["expected"] == pytest.approx(expected, rel=1e-4)
+        # At most the binomial's variance; four standard deviations.
+        assert kept[value] == pytest.approx(expected, abs=4 * np.sqrt(expected))
+
+
 def test_without_a_pilot_classes_are_sampled_uniformly(
     made: Made, tmp_path: Path, done: Invoke
 ) -> None:

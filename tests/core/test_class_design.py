@@ -159,6 +159,10 @@ def test_forecast_rates_err_on_the_high_side() -> None:
     found = forecast_rates(budget, ["a", "b"], np.array([1000, 10]), 2020)
     assert found[0] > 80 / 2000
     assert found[1] == 1.0
+    # 3 rows of a for each of b, of which there may be more than the 20 that half the table says.
+    found = forecast_rates(ClassBudget(ratio=3), ["a", "b"], np.array([1000, 10]), 2020)
+    assert 60 / 2000 < found[0] < 1.0
+    assert found[1] == 1.0
     budget = ClassBudget(rates={"b": 0.5})
     assert forecast_rates(budget, ["a", "b"], np.array([9, 0]), None).tolist() == [1.0, 0.5]
 

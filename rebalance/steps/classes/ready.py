@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rebalance.core.class_design import TWO_WAYS, ClassBudget
+from rebalance.core.class_design import WAYS, ClassBudget
 from rebalance.core.class_selection import ClassTerms
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.steps.classes.artifacts.pilot import ClassPilot, read_if_class_pilot
@@ -123,12 +123,12 @@ def _read_pilot(asked: Asked) -> ClassPilot | None:
 
 def _terms(asked: Asked, pilot: ClassPilot | None, classes: int | None) -> ClassTerms:
     """What is asked for, once sure that it says something of each class."""
-    if asked.class_rates is None and asked.budget.rows is None:
+    if asked.class_rates is None and asked.budget.rows is None and asked.budget.ratio is None:
         column = pilot.label.column if pilot is not None else asked.label
         raise UsageError(
             f"the label '{column}' has {len(pilot.label) if pilot is not None else classes or 0:,} "
             "classes, and one number for all of them does not say what to keep of each",
-            remedy=f"{TWO_WAYS}; or one class against all others with --positive VALUE",
+            remedy=f"{WAYS}; or one class against all others with --positive VALUE",
         )
     uniform = asked.method == "uniform" or (asked.method is None and pilot is None)
     if not uniform and pilot is None:
@@ -139,6 +139,5 @@ def _terms(asked: Asked, pilot: ClassPilot | None, classes: int | None) -> Class
         )
     if uniform:
         refuse_uniform_floor(asked)
-    rows = asked.budget.rows if asked.class_rates is None else None
-    budget = ClassBudget(asked.class_rates, rows)
+    budget = ClassBudget(asked.class_rates, asked.budget.rows, asked.budget.ratio)
     return ClassTerms(budget, asked.floor, asked.mix or 0.0, uniform)
