@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.encoding import Encoder, learn_encoder
-from rebalance.core.parameters import Value, read_parameters
+from rebalance.core.encoding import Encoder
+from rebalance.core.parameters import Value
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.catalogue import Entry
 from rebalance.learners.encoded import Encoded
-from rebalance.learners.ensembles import LEVEL_ROWS, MAX_LEVELS, fit_quietly
+from rebalance.learners.ensembles import fit_quietly
+from rebalance.learners.listed import Listed
 from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
@@ -96,17 +97,13 @@ class DetectorModel(Encoded):
         return {"detector.json": json.dumps(document, sort_keys=True).encode(), **self.kept.members}
 
 
-class Detector:
+class Detector(Listed):
     """A learner of the common class; offsets and weights are no part of its fit."""
-
-    starts_from_baseline = False
 
     def __init__(self, entry: Entry) -> None:
         from rebalance.learners.detector_backends import backend_of
 
-        self.entry = entry
-        self.name = entry.name
-        self.accepts = entry.accepts
+        super().__init__(entry)
         self._backend: Backend = backend_of(entry)
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
@@ -116,12 +113,12 @@ class Detector:
         ------
         FitError : the library cannot fit them, or their scores are all the same.
         """
-        given = read_parameters(self.name, self.entry.parameters, settings.given)
+        given = self.parameters(settings)
         most = int(given.pop("rows"))
         common = np.flatnonzero(~rows.y_true)
         chosen = np.sort(common[np.argsort(rows.draws[common], kind="stable")[:most]])
         columns = {name: array.take(pa.array(chosen)) for name, array in rows.columns.items()}
-        encoder = learn_encoder(columns, rows.kinds, min_count=LEVEL_ROWS, max_levels=MAX_LEVELS)
+        encoder = self.encoder(replace(rows, columns=columns))
         matrix = encoder.linear(columns)
         kept, notes = self._backend.fit(self.name, matrix, given, settings)
         score = kept.score(matrix)

@@ -10,6 +10,10 @@ import pyarrow as pa
 from rebalance.core.encoding import Encoder
 from rebalance.core.kinds import Kind
 
+# Levels seen in fewer rows are pooled, as are those beyond so many.
+LEVEL_ROWS = 20
+MAX_LEVELS = 100
+
 
 @dataclass(frozen=True)
 class Encoded:

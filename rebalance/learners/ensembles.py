@@ -9,28 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.encoding import learn_encoder
-from rebalance.core.parameters import Value, read_parameters
+from rebalance.core.parameters import Value
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
-from rebalance.learners.catalogue import Entry
+from rebalance.learners.listed import Listed
 from rebalance.learners.tree_votes import Form, TreeVotes, as_matrix, load_votes
-
-LEVEL_ROWS = 20
-MAX_LEVELS = 100
 
 Floats = NDArray[np.float64]
 
 
-class Ensemble:
+class Ensemble(Listed):
     """Trees that vote; the offset of a sample is no part of their fit."""
-
-    starts_from_baseline = False
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.name = entry.name
-        self.accepts = entry.accepts
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
         """Grow the trees; each has a seed of its own, so that threads change nothing.
@@ -39,10 +28,8 @@ class Ensemble:
         ------
         FitError : the library cannot fit these rows.
         """
-        given = read_parameters(self.name, self.entry.parameters, settings.given)
-        encoder = learn_encoder(
-            rows.columns, rows.kinds, min_count=LEVEL_ROWS, max_levels=MAX_LEVELS
-        )
+        given = self.parameters(settings)
+        encoder = self.encoder(rows)
         jobs = settings.threads or -1
         estimator = _estimator(self.name, given, settings.seed % 2**31, jobs)
         weight = {} if rows.sample_weight is None else {"sample_weight": rows.sample_weight}

@@ -11,14 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.encoding import Encoder, learn_encoder
-from rebalance.core.parameters import read_parameters
+from rebalance.core.encoding import Encoder
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import LEARNING_RATE, LEAVES, MAX_ROUNDS, PATIENCE
-from rebalance.learners.catalogue import Entry
 from rebalance.learners.encoded import Encoded
-from rebalance.learners.ensembles import LEVEL_ROWS, MAX_LEVELS, fit_quietly, made_by
+from rebalance.learners.ensembles import fit_quietly, made_by
 from rebalance.learners.gbm import held_out
+from rebalance.learners.listed import Listed
 from rebalance.learners.skops_member import PLAIN, Part, damaged, from_member, to_member
 
 Floats = NDArray[np.float64]
@@ -71,15 +70,8 @@ class HistogramTrees(Encoded):
         }
 
 
-class HistGradientBoosting:
+class HistGradientBoosting(Listed):
     """Boosting of the log loss; the offset of a sample is no part of its fit."""
-
-    starts_from_baseline = False
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.name = entry.name
-        self.accepts = entry.accepts
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
         """Find the number of rounds on a held-out fifth of the rows, then fit on all of them.
@@ -88,10 +80,8 @@ class HistGradientBoosting:
         ------
         FitError : a class has too few rows to hold some out, and no number of rounds was given.
         """
-        given = read_parameters(self.name, self.entry.parameters, settings.given)
-        encoder = learn_encoder(
-            rows.columns, rows.kinds, min_count=LEVEL_ROWS, max_levels=MAX_LEVELS
-        )
+        given = self.parameters(settings)
+        encoder = self.encoder(rows)
         fixed = {
             **given,
             "learning_rate": settings.learning_rate or LEARNING_RATE,

@@ -21,16 +21,13 @@ from rebalance.core.sandwich import sandwich as robust_variance
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.catalogue import ENTRIES
-from rebalance.learners.encoded import Encoded
+from rebalance.learners.encoded import LEVEL_ROWS, MAX_LEVELS, Encoded
 from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
 from rebalance.learners.focal_glm import minimise_focal
 from rebalance.learners.glm import Maximum, Penalty, Problem, maximise, one_thread
 from rebalance.learners.penalties import choose_penalty
 
 Floats = NDArray[np.float64]
-
-LEVEL_ROWS = 20
-MAX_LEVELS = 100
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from rebalance.core.softmax import fit_softmax
 from rebalance.errors import FitError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassFitted, ClassRows
-from rebalance.learners.encoded import Encoded
-from rebalance.learners.logistic import LEVEL_ROWS, MAX_LEVELS
+from rebalance.learners.encoded import LEVEL_ROWS, MAX_LEVELS, Encoded
 from rebalance.learners.penalties import DEFAULT_L2
 
 Floats = NDArray[np.float64]

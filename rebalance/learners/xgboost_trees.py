@@ -12,14 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.encoding import Encoder, learn_encoder
-from rebalance.core.parameters import read_parameters
+from rebalance.core.encoding import Encoder
 from rebalance.errors import ArtifactError, FitError, UsageError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import (
     LEARNING_RATE,
     LEAVES,
-    LEVEL_ROWS,
     MAX_LEVELS,
     MAX_ROUNDS,
     PATIENCE,
@@ -27,6 +25,7 @@ from rebalance.learners.boosting import (
 from rebalance.learners.catalogue import Entry
 from rebalance.learners.encoded import Encoded
 from rebalance.learners.gbm import held_out
+from rebalance.learners.listed import Listed
 from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
@@ -78,15 +77,14 @@ class XgboostModel(Encoded):
         return found
 
 
-class Xgboost:
+class Xgboost(Listed):
     """Boosting of the log loss; base_margin = offset + baseline, so trees learn what is missing."""
 
     starts_from_baseline = True
+    most_levels = MAX_LEVELS
 
     def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.name = entry.name
-        self.accepts = entry.accepts
+        super().__init__(entry)
         self._xgboost = _library()
 
     def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
@@ -96,10 +94,8 @@ class Xgboost:
         ------
         FitError : a class has too few rows to hold some out, and no number of rounds was given.
         """
-        given = read_parameters(self.name, self.entry.parameters, settings.given)
-        encoder = learn_encoder(
-            rows.columns, rows.kinds, min_count=LEVEL_ROWS, max_levels=MAX_LEVELS
-        )
+        given = self.parameters(settings)
+        encoder = self.encoder(rows)
         named = {
             **given,
             "objective": "binary:logistic",
