@@ -266,7 +266,7 @@ def in_short(method: str) -> str:
     """What a sampler's probabilities are with the usual correction, by learner where they differ.
 
     >>> in_short("uniform"), in_short("random-over"), in_short("enn")
-    ('exact', 'exact; gbm approximate', 'refused')
+    ('exact', 'exact; gbm, xgboost approximate', 'refused')
     """
     rows = [row for row in CORRECTIONS if method in row.methods and OFFSET in row.by]
     if not rows:

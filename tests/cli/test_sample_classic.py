@@ -568,7 +568,7 @@ def test_the_list_of_methods(rebalance: Invoke) -> None:
     methods = {each["name"]: each for each in document["methods"]}
     assert methods["smotenc"]["needs"] == "numbers and categories"
     assert methods["uniform"]["corrected"] == "exact"
-    assert methods["random-over"]["corrected"] == "exact; gbm approximate"
+    assert methods["random-over"]["corrected"] == "exact; gbm, xgboost approximate"
     assert methods["smote"]["corrected"] == "refused"
     assert methods["near-miss"]["parameters"]["version"]["default"] == 1
     text = rebalance(["sample", "--methods"]).stdout
