@@ -34,7 +34,8 @@ WAYS = (
 
 UNKNOWN_REMEDY = (
     "thin each class instead, --method uniform or nonuniform, whose probabilities are known; or "
-    "take one class against all others, --positive VALUE, and calibrate with --calibrate-on TABLE"
+    "calibrate the class that matters, 'rebalance correct --probability COLUMN -l LABEL --positive "
+    "CLASS --calibrate-on TABLE'"
 )
 
 

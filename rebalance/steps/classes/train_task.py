@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rebalance.core.class_design import UNKNOWN_REMEDY, ClassDesign
+from rebalance.core.class_design import ClassDesign
 from rebalance.core.labels import canonical
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
@@ -39,7 +39,7 @@ def complete(table: Table, drawn: ClassDrawn | None, asked: TrainAsked) -> Train
         raise UsageError(
             f"--logit-adjustment and --balanced-softmax need the classes' shares, which a sample "
             f"made by {design.method} has changed in a way that nothing undoes",
-            remedy=UNKNOWN_REMEDY,
+            remedy="leave it out, or thin each class with --method uniform or nonuniform",
         )
     own = own_columns(table, design)
     lost = [name for name in own if name not in table.names]

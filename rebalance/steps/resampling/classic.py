@@ -74,7 +74,7 @@ def one_class_against_others(method: str) -> Iterator[None]:
         exc.remedy = (
             f"{method} changes one class against all others: name it with --positive VALUE, and "
             "--ratio is the rows of all others per row of it; to thin each class by its own rate, "
-            "--method uniform --rate a=0.1,b=0.02"
+            "--method uniform --rate a=0.1,b=0.02; to make rows of each, --method smote"
         )
         raise
 
