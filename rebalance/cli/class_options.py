@@ -88,8 +88,7 @@ def one_rate(rate: float | Mapping[str, float] | None) -> float | None:
     if rate is None or isinstance(rate, float):
         return rate
     raise UsageError(
-        "rates of classes are for nonuniform and uniform sampling; this method knows a positive "
-        "class and negatives",
+        "rates of classes have no meaning for random-over, which repeats a positive class",
         remedy="give one number, and the label's positive value with --positive",
     )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rebalance.steps.classes.evaluate import ClassEvaluation
     from rebalance.steps.classes.pilot import ClassPilotResult
     from rebalance.steps.classes.predict import ClassPredictResult
+    from rebalance.steps.classes.resample import ClassResampleResult
     from rebalance.steps.classes.run import ClassRunResult
     from rebalance.steps.classes.sample import ClassSampleResult
     from rebalance.steps.classes.train import ClassTrainResult
@@ -70,6 +71,25 @@ def show_sample(console: Console, found: ClassSampleResult) -> None:
     ]
     sizes = [each["rows"] for each in found.classes.values()]
     table = _table("", ["class", "rows", "rate", "expected", "kept"], rows, sizes)
+    title = f"{found.method} sample of many classes: {found.output}"
+    console.show("sample", found.document(), facts(title, shown), table)
+
+
+def show_resampled(console: Console, found: ClassResampleResult) -> None:
+    """What was kept and made of each class."""
+    shown = {
+        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
+        "kept in all": f"{found.kept:,} rows",
+        **({"made in all": f"{found.made:,} rows"} if found.made else {}),
+        "largest per smallest": f"{found.ratio:.4g}",
+        "probabilities": "cannot be corrected: they are the sample's",
+    }
+    rows = [
+        [value, f"{each['rows']:,}", f"{each['kept']:,}", f"{each['made']:,}"]
+        for value, each in found.classes.items()
+    ]
+    sizes = [each["rows"] for each in found.classes.values()]
+    table = _table("", ["class", "rows", "kept", "made"], rows, sizes)
     title = f"{found.method} sample of many classes: {found.output}"
     console.show("sample", found.document(), facts(title, shown), table)
 

@@ -39,7 +39,8 @@ def sample(asked: Asked | Classic, dry_run: bool, console: Console) -> None:
 
     imbalanced-learn's methods work on all rows in memory, on features that are scaled for them.
     Kept rows stay as they are; made rows follow, with rb_synthetic and rb_parents. Their
-    probabilities cannot be corrected. In a chain, --rate is the thinning's, --ratio the method's.
+    probabilities cannot be corrected. With many classes, --ratio is the most rows of any class per
+    row of the smallest afterwards. In a chain, --rate is the thinning's, --ratio the method's.
     """
     from rebalance.steps.methods import plan, sample_by
 

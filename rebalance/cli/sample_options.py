@@ -174,9 +174,10 @@ def request(
         )
     from rebalance.steps.resampling.classic import DEFAULT_SECONDS, Classic
 
-    budget = Budget(one_rate(rate), *others)
+    class_rates = rate if in_memory and not isinstance(rate, float) else None
+    budget = Budget(None if class_rates is not None else one_rate(rate), *others)
     return Classic(
-        Asked(inputs, output, budget, method=chain.name, **rest),
+        Asked(inputs, output, budget, method=chain.name, class_rates=class_rates, **rest),
         chain,
         given["settings"],
         given["impute"],

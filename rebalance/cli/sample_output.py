@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from rebalance.cli.output import Console, facts
 
 if TYPE_CHECKING:
+    from rebalance.steps.classes.resample import ClassResampleResult
     from rebalance.steps.classes.sample import ClassSampleResult
     from rebalance.steps.resampling.classic import ResampleResult
     from rebalance.steps.sample import SampleResult
 
 
 def show_sample(
-    console: Console, result: SampleResult | ClassSampleResult | ResampleResult
+    console: Console,
+    result: SampleResult | ClassSampleResult | ResampleResult | ClassResampleResult,
 ) -> None:
     """Print what was kept and made, by whatever method."""
     from rebalance.steps.resampling.classic import ResampleResult
@@ -24,9 +26,14 @@ def show_sample(
     elif isinstance(result, SampleResult):
         _show_thinned(console, result)
     else:
+        from rebalance.cli.class_output import show_resampled
         from rebalance.cli.class_output import show_sample as show_classes
+        from rebalance.steps.classes.sample import ClassSampleResult
 
-        show_classes(console, result)
+        if isinstance(result, ClassSampleResult):
+            show_classes(console, result)
+        else:
+            show_resampled(console, result)
 
 
 def _show_thinned(console: Console, result: SampleResult) -> None:

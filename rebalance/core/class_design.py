@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.classes import Classes, listed, log_softmax, repeated
-from rebalance.errors import UsageError
+from rebalance.core.design import UNKNOWN
+from rebalance.errors import ArtifactError, UsageError
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -29,6 +30,12 @@ WAYS = (
     "give each class its own rate, --rate a=0.1,b=0.02 (those not named are kept whole), "
     "--ratio K, at most K rows of a class for each row of the rarest, or --rows N, spread evenly "
     "over the classes"
+)
+
+UNKNOWN_REMEDY = (
+    "thin each class instead, --method uniform or nonuniform, whose probabilities are known; or "
+    "calibrate the class that matters, 'rebalance correct --probability COLUMN -l LABEL --positive "
+    "CLASS --calibrate-on TABLE'"
 )
 
 
@@ -116,6 +123,8 @@ class ClassDesign:
 
     counts : rows of each class in the population. rates : budgets over counts; 1 is kept whole.
     `draw_key` names the column whose values the draws depend on; None where it is the row's number.
+    stages : what was done one after the other, with all settings; of samplers without known
+    probabilities, whose score is `UNKNOWN`, and whose rates are rows of the sample over `counts`.
     """
 
     method: str
@@ -132,6 +141,26 @@ class ClassDesign:
     sample_weight: str | None = None
     pilot_digest: str | None = None
     draw_key: str | None = None
+    stages: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def correctable(self) -> bool:
+        """Whether the probability that a row was kept is known, so that it can be undone."""
+        return self.score != UNKNOWN
+
+    def require_known(self) -> None:
+        """Check that there is something to correct by.
+
+        Raises
+        ------
+        ArtifactError : the method has no known probabilities.
+        """
+        if not self.correctable:
+            raise ArtifactError(
+                f"the sample was made by {self.method}, which has no known inclusion "
+                "probabilities: nothing undoes it exactly",
+                remedy=UNKNOWN_REMEDY,
+            )
 
     @property
     def log_shares(self) -> Floats:
@@ -140,6 +169,7 @@ class ClassDesign:
 
     def pi(self, place: int, log_score: Floats) -> Floats:
         """The probability with which rows of one class with these log t_k are kept, shape (n,)."""
+        self.require_known()
         rate = self.rates[place]
         if self.score == "uniform" or rate >= 1:
             return np.full(len(log_score), min(rate, 1.0))
@@ -149,7 +179,7 @@ class ClassDesign:
     @property
     def has_offsets(self) -> bool:
         """Whether the rows of a sample carry log pi_k of all classes."""
-        return len(self.label) <= WIDEST
+        return self.correctable and len(self.label) <= WIDEST
 
     @cached_property
     def _arrays(self) -> tuple[Floats, Floats, Floats]:
@@ -160,6 +190,7 @@ class ClassDesign:
 
         codes : each row's class. log_score : log t of that class.
         """
+        self.require_known()
         rates, c, floors = self._arrays
         rate = rates[codes]
         if self.score == "uniform":
@@ -170,6 +201,7 @@ class ClassDesign:
 
     def log_pi(self, log_score: Floats) -> Floats:
         """log pi_k of rows with these log t, shape (n, K): what sampling adds to log p_k."""
+        self.require_known()
         if self.score == "uniform":
             return repeated(np.log(np.minimum(self._arrays[0], 1.0)), len(log_score))
         found = np.empty(log_score.shape, order="F")
@@ -179,14 +211,21 @@ class ClassDesign:
 
     def to_document(self) -> dict[str, Any]:
         """The design as JSON."""
-        return asdict(self) | {"label": self.label.to_document()}
+        found = asdict(self) | {"label": self.label.to_document()}
+        if not self.stages:
+            del found["stages"]
+        return found
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> ClassDesign:
         """The design that `to_document` described."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__}
+        fields = {"stages": ()} | {
+            name: document[name]
+            for name in cls.__dataclass_fields__
+            if name != "stages" or name in document
+        }
         fields["label"] = Classes.from_document(fields["label"])
-        for name in ("counts", "rates", "c", "floors", "drop"):
+        for name in ("counts", "rates", "c", "floors", "drop", "stages"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rebalance.core.matrix import Matrix
+
 Rows = NDArray[np.int64]
 
 
@@ -18,7 +20,7 @@ def watched(kind: type) -> type:
     """The class of a SMOTE-like sampler, whose instances note their draws in `watched_`.
 
     Each note is (rows that were made from, rows that neighbours were taken from, position in the
-    former, position in the latter).
+    former, position in the latter, class of what was made).
     """
 
     class Watched(kind):  # type: ignore[misc]
@@ -26,14 +28,17 @@ def watched(kind: type) -> type:
             self, X: Any, nn_data: Any, nn_num: Any, rows: Any, cols: Any, *rest: Any, **named: Any
         ) -> Any:
             notes = self.__dict__.setdefault("watched_", [])
-            notes.append((X, nn_data, rows, nn_num[rows, cols]))
+            notes.append((X, nn_data, rows, nn_num[rows, cols], int(rest[1])))
             return super()._generate_samples(X, nn_data, nn_num, rows, cols, *rest, **named)
 
     return Watched
 
 
 def watched_nominal(kind: type) -> type:
-    """The class of SMOTEN; in `neighbours_` are the positives that each made row was made of."""
+    """The class of SMOTEN; in `neighbours_` are the rows of a class that made rows were made of.
+
+    By the class, as positions among its rows.
+    """
 
     class Watched(kind):  # type: ignore[misc]
         def _make_samples(
@@ -43,7 +48,7 @@ def watched_nominal(kind: type) -> type:
 
             generator = check_random_state(self.random_state)
             chosen = generator.choice(np.arange(X.shape[0]), size=count, replace=True)
-            self.neighbours_ = nearest[chosen]
+            self.__dict__.setdefault("neighbours_", {})[int(label)] = nearest[chosen]
             return super()._make_samples(X, label, dtype, nearest, count)  # type: ignore[no-any-return]
 
     return Watched
@@ -62,19 +67,35 @@ def watched_neighbours(count: int) -> Any:
     return Watched(n_neighbors=count)
 
 
-def parents_of_pairs(
-    notes: list[tuple[Any, Any, Rows, Rows]], matrix: Any, y_true: NDArray[np.bool_]
-) -> Rows:
-    """The two rows of the matrix that each made row lies between, shape (m, 2)."""
-    find = _Finder(matrix, y_true)
+def parents_of(maker: Any, matrix: Matrix, y: Rows) -> Rows:
+    """The rows that each made row was made of, shape (m, 2 or more), in the order they were made.
+
+    y : each row's class, shape (n,), as imbalanced-learn was given it.
+    """
+    if hasattr(maker, "neighbours_"):
+        found = [np.flatnonzero(y == made)[near] for made, near in maker.neighbours_.items()]
+        return np.concatenate(found)
+    if hasattr(maker, "watched_"):
+        return parents_of_pairs(maker.watched_, matrix.values, y)
+    if hasattr(maker, "nn_"):
+        return parents_of_adasyn(maker, y)
+    return np.empty((0, 2), dtype=np.int64)  # nothing was made
+
+
+def parents_of_pairs(notes: list[tuple[Any, Any, Rows, Rows, int]], matrix: Any, y: Rows) -> Rows:
+    """The two rows of the matrix that each made row lies between, shape (m, 2).
+
+    y : each row's class, as imbalanced-learn was given it.
+    """
+    find = {made: _Finder(matrix, y == made) for made in {note[-1] for note in notes}}
     pairs = [
-        np.column_stack([find.rows_of(base)[at], find.rows_of(near)[to]])
-        for base, near, at, to in notes
+        np.column_stack([find[made].rows_of(base)[at], find[made].rows_of(near)[to]])
+        for base, near, at, to, made in notes
     ]
     return np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
 
 
-def parents_of_adasyn(sampler: Any, y_true: NDArray[np.bool_]) -> Rows:
+def parents_of_adasyn(sampler: Any, y: Rows) -> Rows:
     """The two rows that each row made by ADASYN lies between, shape (m, 2).
 
     Follows He et al. 2008 as imbalanced-learn does, from the neighbours that it found: the share
@@ -82,14 +103,21 @@ def parents_of_adasyn(sampler: Any, y_true: NDArray[np.bool_]) -> Rows:
     """
     from sklearn.utils import check_random_state
 
-    of_all, of_class = (found[:, 1:] for found in sampler.nn_.watched_[-2:])
-    class_rows = np.flatnonzero(y_true)
-    count = sum(sampler.sampling_strategy_.values())
-    share = np.sum(~y_true[of_all], axis=1) / of_all.shape[1]
-    made = np.rint(share / share.sum() * count).astype(np.int64)
-    base = np.repeat(np.arange(len(class_rows)), made)
-    columns = check_random_state(sampler.random_state).choice(of_all.shape[1], size=len(base))
-    return np.column_stack([class_rows[base], class_rows[of_class[base, columns]]])
+    generator = check_random_state(sampler.random_state)
+    searches = iter(sampler.nn_.watched_)
+    pairs = []
+    for made, count in sampler.sampling_strategy_.items():
+        if not count:
+            continue
+        of_all, of_class = next(searches)[:, 1:], next(searches)[:, 1:]
+        class_rows = np.flatnonzero(y == made)
+        share = np.sum(y[of_all] != made, axis=1) / of_all.shape[1]
+        times = np.rint(share / share.sum() * count).astype(np.int64)
+        base = np.repeat(np.arange(len(class_rows)), times)
+        columns = generator.choice(of_all.shape[1], size=len(base))
+        generator.uniform(size=(len(base), 1))  # how far it goes from one to the other
+        pairs.append(np.column_stack([class_rows[base], class_rows[of_class[base, columns]]]))
+    return np.concatenate(pairs)
 
 
 class _Finder:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +11,13 @@ from numpy.typing import NDArray
 
 from rebalance.core.matrix import Matrix
 from rebalance.core.parameters import Value
-from rebalance.errors import DataError, FitError, RebalanceError, UsageError
-from rebalance.samplers.imbalanced import MAX_SEED, NEGATIVE, POSITIVE, Method
-from rebalance.samplers.parents import parents_of_adasyn, parents_of_pairs
+from rebalance.errors import DataError, UsageError
+from rebalance.samplers.fitting import check_seed, fit_resample
+from rebalance.samplers.imbalanced import NEGATIVE, POSITIVE, Method
+from rebalance.samplers.parents import parents_of
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-# scikit-learn's words where fewer rows are there than neighbours are looked for.
-_TOO_FEW = re.compile(r"n_neighbors = (\d+), n_samples_fit = (\d+)")
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,7 @@ class Order:
         DataError : one positive only, or all of them at the same place; features of the wrong kind.
         """
         method, positives = self.method, int(y_true.sum())
-        if method.seeded and self.seed > MAX_SEED:
-            raise UsageError(
-                f"the seed {self.seed} is too large for {method.name}",
-                remedy=f"give a --seed of at most {MAX_SEED}",
-            )
+        check_seed(self)
         if method.makes and method.role != "under":
             self._check_positives(matrix, y_true)
         for name in method.neighbours:
@@ -100,43 +92,30 @@ class Order:
 
         Raises
         ------
-        UsageError : fewer rows than neighbours are looked for.
-        FitError : it found nothing to work on.
+        UsageError, FitError : see `samplers.fitting.fit_resample`.
         """
-        from sklearn import config_context
-        from threadpoolctl import threadpool_limits
-
-        method, values = self.method, matrix.values
         y = np.where(y_true, POSITIVE, NEGATIVE)
-        sampler = method.build(self.settings, self._strategy(), self.seed, **self._fixed(matrix))
-        if method.needs == "categories":
-            values = values.astype(np.int64)
-        threads = 1 if method.clusters else self.threads
-        # Looking for what to limit takes longer than to decode what is made.
-        limits = nullcontext() if threads is None else threadpool_limits(threads)
-        finite = config_context(assume_finite=True)  # as the matrix was made
-        with warnings.catch_warnings(record=True) as caught, limits, finite:
-            warnings.simplefilter("always")
-            try:
-                found, classes = sampler.fit_resample(values, y)
-            except RebalanceError:
-                raise
-            except (ValueError, RuntimeError, IndexError, ZeroDivisionError) as exc:
-                raise self._failed(exc) from exc
-        for each in caught:
-            if issubclass(each.category, UserWarning):
-                tell(f"{method.name}: {_first_line(each.message)}")
-        return self._read(sampler, np.asarray(found, dtype=np.float64), classes, matrix, y_true)
+        sampler, found, classes = fit_resample(self, self._strategy(), matrix, y, tell)
+        return self._read(sampler, found, classes, matrix, y_true)
+
+    def pairs(self, y_true: NDArray[np.bool_]) -> int:
+        """How many distances a method looks at, at the most, that looks at positives alone."""
+        positives = int(y_true.sum())
+        return positives**2 + 10 * max((self.wanted or 0) - positives, 0)
+
+    def scaled(self, y_true: NDArray[np.bool_], rows: int) -> Order:
+        """The same for some of `rows` rows, and a proportional number wanted."""
+        if self.wanted is None:
+            return self
+        positives = int(y_true.sum())
+        under = self.method.role == "under"
+        wanted = max(round(self.wanted * (len(y_true) / rows)), 1 if under else positives + 1)
+        return replace(self, wanted=min(wanted, len(y_true) - positives) if under else wanted)
 
     def _strategy(self) -> Any:
         if self.method.role == "clean":
             return [NEGATIVE]
         return {NEGATIVE if self.method.role == "under" else POSITIVE: self.wanted}
-
-    def _fixed(self, matrix: Matrix) -> dict[str, Any]:
-        if self.method.needs == "numbers and categories":
-            return {"categorical_features": matrix.codes.tolist()}
-        return {}
 
     def _read(
         self,
@@ -159,7 +138,7 @@ class Order:
         if role == "combine":
             maker, cleaner = (getattr(sampler, f"{part}_") for part in self.method.parts)
             at = cleaner.sample_indices_
-        parents = _parents(maker, matrix, y_true)
+        parents = parents_of(maker, matrix, np.where(y_true, POSITIVE, NEGATIVE))
         if role == "over":  # all rows, then those that were made
             made_positive = classes[count:] == POSITIVE
             return Resampled(np.arange(count), found[count:], made_positive, parents)
@@ -171,45 +150,6 @@ class Order:
             parents=parents[at[is_made] - count],
         )
 
-    def _failed(self, exc: Exception) -> RebalanceError:
-        """What a failure of imbalanced-learn's says, in our words."""
-        name, said = self.method.name, _first_line(exc)
-        for words, what, remedy in self.method.failures:
-            if words in said:
-                return FitError(what.format(**self.settings), remedy=remedy)
-        few = _TOO_FEW.search(said)
-        if few:
-            looked, rows = int(few[1]), int(few[2])
-            for parameter, value in self.settings.items():
-                # A row is its own nearest neighbour, which is looked at on top.
-                if "neighbors" in parameter and value in (looked, looked - 1):
-                    most = rows - (looked - int(value))
-                    return UsageError(
-                        f"{name} looks at {value:,} neighbours of a row ({parameter}), and there "
-                        f"are {rows:,} rows to look among",
-                        remedy=f"give --set {parameter}={most} or less"
-                        if most > 0
-                        else "choose another --method",
-                    )
-        return FitError(
-            f"{name} found nothing to work on: {said}",
-            remedy="change its parameters with --set, or choose another --method",
-        )
-
-
-def _parents(maker: Any, matrix: Matrix, y_true: NDArray[np.bool_]) -> Rows:
-    if hasattr(maker, "neighbours_"):
-        return np.asarray(np.flatnonzero(y_true)[maker.neighbours_])
-    if hasattr(maker, "watched_"):
-        return parents_of_pairs(maker.watched_, matrix.values, y_true)
-    if hasattr(maker, "nn_"):
-        return parents_of_adasyn(maker, y_true)
-    return np.empty((0, 2), dtype=np.int64)  # nothing was made
-
 
 def _are(positives: int) -> str:
     return "is one positive" if positives == 1 else f"are {positives:,} positives"
-
-
-def _first_line(said: object) -> str:
-    return " ".join(str(said).split()).rstrip(".")

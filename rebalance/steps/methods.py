@@ -9,6 +9,7 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.resampling.classic import Classic, ResampleResult
 
 if TYPE_CHECKING:
+    from rebalance.steps.classes.resample import ClassResampleResult
     from rebalance.steps.classes.sample import ClassSampleResult
     from rebalance.steps.plan import Plan
     from rebalance.steps.sample import SampleResult
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def sample_by(
     asked: Asked | Classic, context: Context
-) -> SampleResult | ClassSampleResult | ResampleResult:
+) -> SampleResult | ClassSampleResult | ResampleResult | ClassResampleResult:
     """The sample: by a thinning, by repeating rows, or by a method of imbalanced-learn's.
 
     Raises

@@ -258,6 +258,7 @@ def _read_drawn(path: str) -> ClassDrawn:
             remedy="name a sample as 'rebalance sample' wrote it, or its .design.json; with one "
             "of two classes name one column: --probability COLUMN",
         )
+    found.design.require_known()
     return found
 
 

@@ -20,7 +20,7 @@ from rebalance.steps.classes.outcomes import ClassOutcomes
 from rebalance.steps.classes.pilot import check_class_weights
 from rebalance.steps.classes.predict import PREFIXES
 from rebalance.steps.context import Context
-from rebalance.steps.predict import LABEL_KEY, PROBABILITY
+from rebalance.steps.predict import LABEL_KEY, PROBABILITY, SCALE_KEY
 from rebalance.storage.tables import Table
 
 Floats = NDArray[np.float64]
@@ -70,7 +70,8 @@ def class_columns_of(
 
     Raises
     ------
-    UsageError, DataError : see `steps.classes.columns.named_columns`.
+    UsageError, DataError : see `steps.classes.columns.named_columns`; there are none of the
+        population, and those of the sample were not asked for.
     """
     if positive is not None or (not asked and PROBABILITY in table.names):
         return None
@@ -78,21 +79,35 @@ def class_columns_of(
         parts, names = [part for text in asked for part in split_parts(text)], set(table.names)
         if any(name in names or "=" not in name for name in [*asked, *parts]):
             return None
-        return ClassColumns(named_columns(parts, table), None)
+        named = named_columns(parts, table)
+        scales = {_written(table, SCALE_KEY).get(column) for column in named.values()}
+        return ClassColumns(named, "sampled" if scales == {"sampled"} else None)
     written, there = _written(table, LABEL_KEY), set(table.names)
     if written.get("column") == label and "classes" in written:
         for scale in ("population", "balanced"):
             named = {value: f"{PREFIXES[scale]}{value}" for value in written["classes"]}
             if there.issuperset(named.values()):
                 return ClassColumns(named, scale)
+        if there.issuperset(f"{PREFIXES['sampled']}{value}" for value in written["classes"]):
+            raise _sampled_alone(table)
     for scale in ("population", "balanced"):
         start = PREFIXES[scale]
         found = [name[len(start) :] for name in table.names if name.startswith(start)]
         every = set(found)
+        if scale == "population" and every and all(each.startswith("sampled_") for each in every):
+            raise _sampled_alone(table)
         found = [value for value in found if not _is_sampled(value, every)]
         if len(found) > 1:
             return ClassColumns({value: f"{start}{value}" for value in found}, scale)
     return None
+
+
+def _sampled_alone(table: Table) -> UsageError:
+    return UsageError(
+        "the probabilities are the sample's, and there are none of the population",
+        where=f"file '{table.title}'",
+        remedy=f"to score them as they are, --probability '*={PREFIXES['sampled']}*'",
+    )
 
 
 def _written(table: Table, key: str) -> dict[str, Any]:
@@ -153,6 +168,11 @@ def class_evaluate(
         context.note(
             "the probabilities are about balanced classes (a logit adjustment): their ranking and "
             "balanced_accuracy say something, log_loss and shares of the population do not"
+        )
+    if columns.scale == "sampled":
+        context.note(
+            "the probabilities are the sample's: their ranking and balanced_accuracy say "
+            "something, log_loss and shares of the population do not"
         )
     done = [Checked(check, COLUMN, figures.overall[check.metric]) for check in parsed]
     return ClassEvaluation(

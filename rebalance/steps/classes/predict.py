@@ -69,6 +69,12 @@ def class_predict(
             "the model was trained on the population: there is no sampled scale",
             remedy="leave --sampled out",
         )
+    if model.drawn is not None and not model.gives_population:
+        context.note(
+            f"the model was trained on a sample made by {model.drawn.design.method}, which nothing "
+            f"undoes: '{PREFIXES['sampled']}CLASS' is on the sample's scale"
+        )
+        sampled = False  # they are all there is
     heavy = model.learner == "gbm"
     table = open_within(inputs, context, Need(HEAVY if heavy else LIGHT, outputs=1))
     table = narrowed(table, len(model.label))

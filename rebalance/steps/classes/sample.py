@@ -76,7 +76,7 @@ def class_sample(
     known, probabilities = found.known, asked.probabilities
     with ClassSelection(found.table, known, context) as selection:
         selection.look()
-        design = _design(selection.population, known, found.pilot, found.table, context)
+        design = choose_class_design(selection.population, known, found.pilot, found.table, context)
         drawn = ClassDrawn(design, found.pilot if known.scoring else None)
         outputs = [asked.output, *([probabilities] if probabilities else [])]
         with table_writers(outputs, found.table) as (kept_rows, *others):
@@ -112,7 +112,7 @@ def class_sample(
     )
 
 
-def _design(
+def choose_class_design(
     found: ClassPopulation,
     known: ClassKnown,
     pilot: ClassPilot | None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rebalance.core.class_design import UNKNOWN_REMEDY
 from rebalance.learners.classes import get_class_learner
 from rebalance.learners.engineered import features_of
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
@@ -29,6 +30,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.features import choose_features, tell_left_out
 from rebalance.steps.recipes import engineering_of_sample
+from rebalance.steps.resampling.kin import has_parents, kin_draws
 from rebalance.steps.train_task import TrainAsked
 from rebalance.steps.weigh import weigh_classes
 from rebalance.steps.weighting import described
@@ -71,6 +73,11 @@ def class_train(
     """
     learner = get_class_learner(asked.model, asked.settings)
     task = complete(table, drawn, asked)
+    if drawn is not None and not drawn.design.correctable:
+        context.note(
+            f"{drawn.design.method} has no known inclusion probabilities: the model's are the "
+            f"sample's, not the population's; to have those, {UNKNOWN_REMEDY}"
+        )
     kinds = choose_features(
         table,
         task.label or "",
@@ -100,6 +107,7 @@ def class_train(
         codes,
         baseline_of(loaded, drawn, task, present, codes),
         learner.starts_from_baseline and from_pilot(drawn, task, context),
+        kin_draws(table, task.settings.seed) if drawn is not None and has_parents(table) else None,
     )
     rows = made.rows(class_training_rows(loaded, drawn, task, made.needed, start), table.place)
     weights = None
@@ -124,7 +132,7 @@ def class_train(
         learner=asked.model,
         fitted=made.model(fitted),
         correction=correction,
-        scale="sample" if correction == "posthoc" else "population",
+        scale="population" if drawn is None or correction in ("offset", "weight") else "sample",
         starts_from_pilot=start.from_pilot,
         baseline=tuple(float(each) for each in start.baseline),
         drawn=drawn,

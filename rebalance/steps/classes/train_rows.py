@@ -21,7 +21,7 @@ from rebalance.learners.class_base import ClassRows
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.pilot import check_class_weights
 from rebalance.steps.classes.sample import OFFSET
-from rebalance.steps.classes.train_task import WEIGHT, offset_names
+from rebalance.steps.classes.train_task import WEIGHT, own_columns
 from rebalance.steps.context import Context
 from rebalance.steps.designed import OFFSET_TOLERANCE, may_start_from, refuse_other_design
 from rebalance.steps.features import weights, whole
@@ -56,12 +56,14 @@ class ClassStart:
     """What a fit knows of the classes present: their places, each row's among them, and scores.
 
     baseline : shape (K',), log shares. from_pilot : whether the pilot's scores take their place.
+    kin : draws that hold out made rows with those they were made of, where there are some.
     """
 
     present: Codes
     codes: Codes
     baseline: Floats
     from_pilot: bool
+    kin: Floats | None = None
 
 
 def class_load(
@@ -79,7 +81,7 @@ def class_load(
     """
     column, weighted = task.label or "", task.sample_weight
     needed = dict(kinds) | (dict(drawn.kinds) if drawn is not None else {})
-    own = [WEIGHT, *offset_names(table, drawn.design)] if drawn is not None else []
+    own = own_columns(table, drawn.design) if drawn is not None else []
     parts: list[pa.RecordBatch] = []
     codes: list[Codes] = []
     weight: list[Floats] = []
@@ -92,7 +94,8 @@ def class_load(
             labels = batch.column(column)
             if drawn is not None:
                 codes.append(drawn.design.label.codes(labels, batch.start))
-                arrays[WEIGHT] = pa.array(weights(batch.column(WEIGHT), WEIGHT, batch.start))
+                if own:
+                    arrays[WEIGHT] = pa.array(weights(batch.column(WEIGHT), WEIGHT, batch.start))
                 if own[1:]:
                     offsets.append(_offsets(batch, own[1:], drawn.design.label))
             else:
@@ -126,7 +129,7 @@ def with_offsets(table: Table, drawn: ClassDrawn | None, loaded: ClassLoaded) ->
     ------
     ArtifactError : the design is another sample's.
     """
-    if drawn is None:
+    if drawn is None or not drawn.design.correctable:
         return loaded
     place = loaded.codes
     columns = {name: whole(loaded.table.column(name)) for name in drawn.kinds}
@@ -224,7 +227,7 @@ def baseline_of(
     The user's weights count in all of them.
     """
     weight = np.ones(len(codes)) if loaded.sample_weight is None else loaded.sample_weight
-    if drawn is None or task.correction == "posthoc":
+    if drawn is None or task.correction in ("posthoc", "none"):
         return weighted_log_shares(np.bincount(codes).tolist(), codes, weight)
     expanded = loaded.table.column(WEIGHT).to_numpy()
     counts = [loaded.counts[place] for place in present.tolist()]
@@ -255,6 +258,9 @@ def class_training_rows(
     """The rows with their offsets, baseline and weight, of the classes present."""
     columns = {name: whole(loaded.table.column(name)) for name in loaded.table.column_names}
     count = len(start.codes)
+    draws = start.kin
+    if draws is None:
+        draws = uniforms(task.settings.seed, Purpose.HOLD_OUT, 0, count)
     baseline = repeated(start.baseline.tolist(), count)
     offset = repeated(np.zeros(len(start.baseline)), count)
     weight = loaded.sample_weight
@@ -272,5 +278,5 @@ def class_training_rows(
         offset=offset,
         baseline=baseline,
         sample_weight=weight,
-        draws=uniforms(task.settings.seed, Purpose.HOLD_OUT, 0, count),
+        draws=draws,
     )

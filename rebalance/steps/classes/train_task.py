@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rebalance.core.class_design import ClassDesign
 from rebalance.core.labels import canonical
-from rebalance.errors import ArtifactError
+from rebalance.errors import ArtifactError, UsageError
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.sample import OFFSET
 from rebalance.steps.designed import dropped
@@ -33,7 +33,15 @@ def complete(table: Table, drawn: ClassDrawn | None, asked: TrainAsked) -> Train
                 f"{option} {canonical(given)}",
                 remedy="leave it out, or draw a sample for it",
             )
-    own = [WEIGHT, *offset_names(table, design)]
+    if asked.correction is not None:
+        design.require_known()
+    if asked.balancing is not None and not design.correctable:
+        raise UsageError(
+            f"--logit-adjustment and --balanced-softmax need the classes' shares, which a sample "
+            f"made by {design.method} has changed in a way that nothing undoes",
+            remedy="leave it out, or thin each class with --method uniform or nonuniform",
+        )
+    own = own_columns(table, design)
     lost = [name for name in own if name not in table.names]
     if lost:
         raise ArtifactError(
@@ -45,10 +53,15 @@ def complete(table: Table, drawn: ClassDrawn | None, asked: TrainAsked) -> Train
         asked,
         label=design.label.column,
         positive=None,
-        correction=asked.correction or "offset",
+        correction=asked.correction or ("offset" if design.correctable else "none"),
         drop=dropped(design, table, asked.drop, asked.key),
         sample_weight=asked.sample_weight or design.sample_weight,
     )
+
+
+def own_columns(table: Table, design: ClassDesign) -> list[str]:
+    """The sample's columns that a correction needs; none where there is none."""
+    return [WEIGHT, *offset_names(table, design)] if design.correctable else []
 
 
 def offset_names(table: Table, design: ClassDesign) -> list[str]:

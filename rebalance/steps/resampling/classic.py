@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rebalance.core.labels import ManyClassesError
+from rebalance.errors import UsageError
 from rebalance.samplers.chains import Chain
 from rebalance.steps.ready import Asked
 
@@ -40,19 +41,40 @@ class Classic:
         return self.asked.probabilities
 
 
+def check_options(wanted: Classic) -> None:
+    """Refuse options that only a streaming sampler has a meaning for.
+
+    Raises
+    ------
+    UsageError : one is given.
+    """
+    asked, thinning = wanted.asked, wanted.chain.thinning
+    for name, value, needed in (
+        ("--probabilities", asked.probabilities, "known probabilities"),
+        ("--combine-pilot", asked.combine_pilot or None, "known probabilities"),
+        ("--floor", asked.floor if thinning is None else None, "a thinning"),
+        ("--mix", asked.mix if thinning is None else None, "a thinning"),
+        ("--score", asked.score if thinning is None else None, "a thinning"),
+        ("--correction", asked.correction if thinning is None else None, "a thinning"),
+    ):
+        if value is not None:
+            raise UsageError(
+                f"{name} needs {needed}, which {wanted.chain.then and wanted.chain.then.name} "
+                "does not have",
+                remedy="leave it out",
+            )
+
+
 @contextmanager
 def one_class_against_others(method: str) -> Iterator[None]:
-    """Say what these methods make of a label of many classes: one is positive, all others are not.
-
-    A ratio is negatives per positive: what is to become of each of many classes it does not say.
-    """
+    """Say what a method makes of a label of many classes: one is positive, all others are not."""
     try:
         yield
     except ManyClassesError as exc:
         exc.remedy = (
             f"{method} changes one class against all others: name it with --positive VALUE, and "
             "--ratio is the rows of all others per row of it; to thin each class by its own rate, "
-            "--method uniform --rate a=0.1,b=0.02"
+            "--method uniform --rate a=0.1,b=0.02; to make rows of each, --method smote"
         )
         raise
 

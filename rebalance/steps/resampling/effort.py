@@ -8,16 +8,20 @@ import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.matrix import Matrix
 from rebalance.errors import RebalanceError, UsageError
+from rebalance.samplers.class_resampling import ClassOrder
 from rebalance.samplers.imbalanced import OF_POSITIVES
 from rebalance.samplers.resampling import Order
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, MB
+
+Labels = NDArray[Any]
 
 # Of fewer rows every method is done at once.
 _FEW_ROWS = 400
@@ -48,14 +52,15 @@ class Limits:
 
 
 def check_effort(
-    order: Order,
+    order: Order | ClassOrder,
     matrix: Matrix,
-    y_true: NDArray[np.bool_],
+    y_true: Labels,
     limits: Limits,
     context: Context,
 ) -> None:
     """Try a small part of the rows, and refuse what would take too long or too much.
 
+    y_true : whether each row is positive, or of many classes each row's code, shape (n,).
     From a part of m rows, n rows take at most (n/m)^2 times as long. Where that is long, larger
     parts show how time really grows: searches in few dimensions are faster.
 
@@ -150,7 +155,7 @@ def memory_for(trials: Sequence[Trial], count: int, power: int) -> float:
     return measured[-1].peak * (count / measured[-1].rows) ** power if measured else 0.0
 
 
-def _at_most(order: Order, matrix: Matrix, y_true: NDArray[np.bool_]) -> float:
+def _at_most(order: Order | ClassOrder, matrix: Matrix, y_true: Labels) -> float:
     """Seconds that all distances between the positives take at the very most.
 
     Infinite for methods that look at more than those.
@@ -158,25 +163,23 @@ def _at_most(order: Order, matrix: Matrix, y_true: NDArray[np.bool_]) -> float:
     method = order.method
     if method.cost != OF_POSITIVES or method.needs != "numbers":
         return math.inf
-    made = max((order.wanted or 0) - int(y_true.sum()), 0)
-    pairs = int(y_true.sum()) ** 2 + 10 * made
-    return float(matrix.values.shape[1] * pairs / _DIFFERENCES)
+    return float(matrix.values.shape[1] * order.pairs(y_true) / _DIFFERENCES)
 
 
-def _part(y_true: NDArray[np.bool_], rows: int) -> NDArray[np.int64]:
+def _part(y_true: Labels, rows: int) -> NDArray[np.int64]:
     """Some rows, evenly spaced within each class, at least 100 (or all) of a class."""
     share = rows / len(y_true)
     found = []
-    for of_class in (np.flatnonzero(y_true), np.flatnonzero(~y_true)):
+    for of_class in (np.flatnonzero(y_true == value) for value in np.unique(y_true)):
         size = max(round(share * len(of_class)), min(100, len(of_class)))
         found.append(of_class[np.linspace(0, len(of_class) - 1, size).astype(np.int64)])
     return np.sort(np.concatenate(found))
 
 
 def _try(
-    order: Order,
+    order: Order | ClassOrder,
     matrix: Matrix,
-    y_true: NDArray[np.bool_],
+    y_true: Labels,
     at: NDArray[np.int64],
     *,
     measured: bool,
@@ -186,15 +189,7 @@ def _try(
     A second time to see the memory, which takes time itself: if it must be, or takes little.
     """
     part, classes = replace(matrix, values=matrix.values[at]), y_true[at]
-    wanted = order.wanted
-    if wanted is not None:
-        share = len(at) / len(y_true)
-        positives = int(classes.sum())
-        low = positives + 1 if order.method.role != "under" else 1
-        high = len(at) - positives if order.method.role == "under" else None
-        wanted = max(round(wanted * share), low)
-        wanted = wanted if high is None else min(wanted, high)
-    trial = replace(order, wanted=wanted)
+    trial = order.scaled(classes, len(y_true))
     importlib.import_module(f"imblearn.{order.method.path[0]}")  # not what is to be timed
     start = time.perf_counter()
     trial.carry_out(part, classes, _ignore)

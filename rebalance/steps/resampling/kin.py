@@ -20,7 +20,12 @@ _ROW, _PARENTS = "rb_row", "rb_parents"
 
 def has_kin(table: Table, design: Design) -> bool:
     """Whether some rows of a sample are copies of each other, or made of each other."""
-    return _ROW in table.names and (design.repeated is not None or _PARENTS in table.names)
+    return has_parents(table) or (_ROW in table.names and design.repeated is not None)
+
+
+def has_parents(table: Table) -> bool:
+    """Whether rows of a sample were made of others, which it names."""
+    return _ROW in table.names and _PARENTS in table.names
 
 
 def kin_draws(table: Table, seed: int) -> NDArray[np.float64]:

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 from rebalance.core.design import UNIFORM, Budget
 from rebalance.samplers.chains import share_budget
+from rebalance.samplers.imbalanced import Method
+from rebalance.steps.classes.ready import class_ready
+from rebalance.steps.classes.resample import class_budgets
 from rebalance.steps.context import Context
 from rebalance.steps.plan import Plan, plan_table
-from rebalance.steps.ready import NEED, ready
-from rebalance.steps.resampling.classic import Classic
+from rebalance.steps.ready import NEED, is_of_classes, ready
+from rebalance.steps.resampling.classic import Classic, check_options
 from rebalance.steps.resampling.oversample import check_repeating
-from rebalance.steps.resampling.resample import check_options
 from rebalance.steps.resampling.rows import choose_kinds, memory_of
 
 
@@ -24,6 +26,8 @@ def plan_classic(wanted: Classic, context: Context) -> Plan:
     ------
     UsageError, DataError, ArtifactError : whatever would be found before the table is read.
     """
+    if wanted.chain.then is not None and is_of_classes(wanted.asked):
+        return _plan_classes(wanted, wanted.chain.then, context)
     thin, _ = share_budget(wanted.chain, wanted.asked.budget)
     if wanted.chain.then is None:
         check_repeating(wanted.asked)
@@ -42,3 +46,16 @@ def plan_classic(wanted: Classic, context: Context) -> Plan:
     wanted.chain.then.settings(wanted.settings)
     choose_kinds(found, wanted.chain.then, wanted.drop, wanted.asked.key, context)
     return replace(plan, memory_bytes=memory_of(found.table, plan.rows, wanted.chain.then))
+
+
+def _plan_classes(wanted: Classic, method: Method, context: Context) -> Plan:
+    """The same where many classes are asked for."""
+    check_options(wanted)
+    asked, _ = class_budgets(wanted)
+    found = class_ready(asked, context)
+    plan = plan_table(found.table, found.need, context)
+    method.settings(wanted.settings)
+    choose_kinds(found, method, wanted.drop, wanted.asked.key, context)
+    if wanted.chain.thinning is not None:
+        return plan
+    return replace(plan, memory_bytes=memory_of(found.table, plan.rows, method))

@@ -8,27 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.design import UNIFORM, Budget, Design
-from rebalance.core.labels import Label, is_positive
-from rebalance.core.matrix import MEDIAN, Matrix, encode
-from rebalance.errors import DataError, FitError, UsageError
+from rebalance.core.labels import Label, ManyClassesError, is_positive
+from rebalance.core.matrix import MEDIAN, encode
+from rebalance.errors import DataError, FitError
 from rebalance.samplers.chains import positives_wanted, share_budget
 from rebalance.samplers.imbalanced import Method
 from rebalance.samplers.resampling import Order, Resampled
 from rebalance.steps.artifacts.drawn import Drawn
+from rebalance.steps.classes.resample import ClassResampleResult, class_resample
 from rebalance.steps.context import Context
-from rebalance.steps.ready import Ready, ready
-from rebalance.steps.resampling.classic import Classic, ResampleResult, one_class_against_others
+from rebalance.steps.ready import Ready, is_of_classes, ready
+from rebalance.steps.resampling.classic import Classic, ResampleResult, check_options
 from rebalance.steps.resampling.effort import Limits, check_effort
 from rebalance.steps.resampling.resampled import Work, write
-from rebalance.steps.resampling.rows import Rows, choose_kinds, memory_of, require_memory
+from rebalance.steps.resampling.rows import (
+    Rows,
+    choose_kinds,
+    memory_of,
+    require_memory,
+    tell_filled,
+)
 from rebalance.steps.sample import choose_design
 from rebalance.steps.selection import Selection
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch
 
 
-def resample(wanted: Classic, context: Context) -> ResampleResult:
+def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampleResult:
     """Keep rows, bit for bit and in input order, and write made ones after them.
+
+    A label of three or more values without a positive one is taken with all its classes.
 
     `rb_row` is int64, null in made rows; with methods that make rows, `rb_synthetic` is bool and
     `rb_parents` a list of int64, the `rb_row` of the rows that a made one was made of (text in
@@ -43,6 +52,8 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     method = wanted.chain.then
     if method is None:
         raise ValueError("a chain without a method of imbalanced-learn's")
+    if is_of_classes(wanted.asked):
+        return class_resample(wanted, context)
     settings = method.settings(wanted.settings)
     thin, budget = share_budget(wanted.chain, wanted.asked.budget)
     check_options(wanted)
@@ -59,8 +70,10 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     if thin is None:
         known = found.table.rows_if_known
         require_memory(found.table, known or found.table.rows_guessed(), method, context)
-    with one_class_against_others(method.name):
+    try:
         design, rows = _thinned(found, context)
+    except ManyClassesError:
+        return class_resample(wanted, context, (found.table, kinds, no_features))
     require_memory(found.table, len(rows), method, context)
     _check_label(method, design.label)
     number = _wanted(method, budget, rows.y_true)
@@ -71,7 +84,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
         matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
-    _tell_filled(matrix, method, context)
+    tell_filled(matrix, method, context)
     order.check(matrix, rows.y_true)
     held = memory_of(found.table, len(rows), method)
     limits = Limits(wanted.seconds, context.memory_limit, held)
@@ -133,30 +146,6 @@ def _check_done(order: Order, done: Resampled, y_true: NDArray[np.bool_], contex
         )
 
 
-def check_options(wanted: Classic) -> None:
-    """Refuse options that only a streaming sampler has a meaning for.
-
-    Raises
-    ------
-    UsageError : one is given.
-    """
-    asked, thinning = wanted.asked, wanted.chain.thinning
-    for name, value, needed in (
-        ("--probabilities", asked.probabilities, "known probabilities"),
-        ("--combine-pilot", asked.combine_pilot or None, "known probabilities"),
-        ("--floor", asked.floor if thinning is None else None, "a thinning"),
-        ("--mix", asked.mix if thinning is None else None, "a thinning"),
-        ("--score", asked.score if thinning is None else None, "a thinning"),
-        ("--correction", asked.correction if thinning is None else None, "a thinning"),
-    ):
-        if value is not None:
-            raise UsageError(
-                f"{name} needs {needed}, which {wanted.chain.then and wanted.chain.then.name} "
-                "does not have",
-                remedy="leave it out",
-            )
-
-
 def _check_label(method: Method, label: Label) -> None:
     """Refuse to make negatives where several values of the label count as negative."""
     if method.makes and method.role == "under" and len(label.negatives) > 1:
@@ -206,22 +195,3 @@ def _wanted(method: Method, budget: Budget | None, y_true: NDArray[np.bool_]) ->
         return max(round(budget.negatives(positives, negatives)), 1)
     wanted = round(positives_wanted(method.name, budget.ratio or 0.0, positives, negatives))
     return max(wanted, positives + 1)
-
-
-def _tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
-    """Say what was imputed, and which columns tell no rows apart."""
-    for each in matrix.places:
-        if each.filled:
-            word = "most frequent value" if each.codes else "median"
-            context.note(
-                f"'{each.name}': {each.filled:,} missing values count as the {word} "
-                f"{each.filled_with} in distances; kept rows keep them missing"
-            )
-    if method.makes and any(each.filled for each in matrix.places):
-        context.note(
-            "made rows have no missing values, so a model may tell them by that; where it matters, "
-            "fill in missing values before"
-        )
-    if matrix.constant:
-        names = ", ".join(map(repr, matrix.constant))
-        context.note(f"constant, so no distance depends on it: {names}")

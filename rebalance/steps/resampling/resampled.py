@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow
 from rebalance.core.design import UNKNOWN, Design
 from rebalance.core.matrix import Matrix
+from rebalance.samplers.class_resampling import ClassResampled
 from rebalance.samplers.resampling import Order, Resampled
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.ready import Ready
-from rebalance.steps.resampling.rows import Rows, made_batch
+from rebalance.steps.resampling.rows import Held, Rows, made_batch
+from rebalance.storage.tables import Table
 from rebalance.storage.writers import output_format, table_writer
 
 
@@ -45,11 +47,7 @@ class Work:
     @property
     def imputed(self) -> dict[str, Any]:
         """Of each column with missing values, how many, and what stood for them."""
-        return {
-            each.name: {"rows": each.filled, "with": each.filled_with}
-            for each in self.matrix.places
-            if each.filled
-        }
+        return imputed(self.matrix)
 
     def design(self, drawn: Design, key: str | None) -> Design:
         """The sample's: what it was made by, and that nothing undoes it."""
@@ -82,29 +80,64 @@ class Work:
         )
 
 
+def imputed(matrix: Matrix) -> dict[str, Any]:
+    """Of each column with missing values, how many, and what stood for them."""
+    return {
+        each.name: {"rows": each.filled, "with": each.filled_with}
+        for each in matrix.places
+        if each.filled
+    }
+
+
 def write(work: Work, design: Design, output: str) -> None:
     """Kept rows in input order, then made ones."""
     rows, done = work.rows, work.done
-    makes = work.order.method.makes
-    as_text = output_format(output) in ("csv", "tsv")
-    with table_writer(output, work.found.table) as writer:
-        writer.describe({DESIGN_KEY.decode(): Drawn(design, None).to_json()})
-        start = 0
-        for part in rows.parts:
-            low, high = np.searchsorted(done.kept, [start, start + len(part)])
-            at = done.kept[low:high]
-            extra = {"rb_row": to_arrow(rows.numbers[at])}
-            if makes:
-                extra |= _marks(np.zeros(len(at), dtype=bool), None, as_text)
-            kept = part if len(at) == len(part) else part.take(at - start)
-            writer.write(rows.relaxed(kept) if makes else kept, extra)
-            start += len(part)
-        if len(done.made):
-            made = made_batch(rows, work.matrix, done, design.label.column)
-            parents = None if done.parents is None else rows.numbers[done.parents]
-            extra = {"rb_row": pa.nulls(len(done.made), pa.int64())}
-            extra |= _marks(np.ones(len(done.made), dtype=bool), parents, as_text)
-            writer.write(made, extra)
+    first = [np.argmax(rows.y_true == positive) for positive in (False, True)]
+    column = design.label.column
+    labels = rows.values(column, np.array(first)).take(to_arrow(done.made_positive.astype(int)))
+    written = Written(
+        work.found.table, rows, work.matrix, done, column, labels, makes=work.order.method.makes
+    )
+    written.write(Drawn(design, None).to_json(), output)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Rows that are kept and made, of any number of classes.
+
+    labels : the values of the label's column in made rows.
+    """
+
+    table: Table
+    rows: Held
+    matrix: Matrix
+    done: Resampled | ClassResampled
+    label: str
+    labels: pa.Array
+    makes: bool
+
+    def write(self, design: str, output: str) -> None:
+        """Kept rows in input order, then made ones; the design as JSON goes along."""
+        rows, done = self.rows, self.done
+        as_text = output_format(output) in ("csv", "tsv")
+        with table_writer(output, self.table) as writer:
+            writer.describe({DESIGN_KEY.decode(): design})
+            start = 0
+            for part in rows.parts:
+                low, high = np.searchsorted(done.kept, [start, start + len(part)])
+                at = done.kept[low:high]
+                extra = {"rb_row": to_arrow(rows.numbers[at])}
+                if self.makes:
+                    extra |= _marks(np.zeros(len(at), dtype=bool), None, as_text)
+                kept = part if len(at) == len(part) else part.take(at - start)
+                writer.write(rows.relaxed(kept) if self.makes else kept, extra)
+                start += len(part)
+            if len(done.made):
+                made = made_batch(rows, self.matrix, done.made, self.label, self.labels)
+                parents = None if done.parents is None else rows.numbers[done.parents]
+                extra = {"rb_row": pa.nulls(len(done.made), pa.int64())}
+                extra |= _marks(np.ones(len(done.made), dtype=bool), parents, as_text)
+                writer.write(made, extra)
 
 
 def _marks(

@@ -15,7 +15,7 @@ from rebalance.core.kinds import Kind
 from rebalance.core.matrix import Matrix, Place
 from rebalance.errors import DataError, UsageError
 from rebalance.samplers.imbalanced import Method
-from rebalance.samplers.resampling import Resampled
+from rebalance.steps.classes.ready import ClassReady
 from rebalance.steps.context import Context
 from rebalance.steps.features import choose_features, whole
 from rebalance.steps.memory import HEAVY, MB, row_bytes
@@ -30,12 +30,11 @@ _CODED_COPIES = 8.0
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of a table in input order: batches of them, their numbers, and their classes."""
+class Held:
+    """Rows of a table in input order: batches of them, and their numbers."""
 
     parts: tuple[Batch, ...]
     numbers: NDArray[np.int64]
-    y_true: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -70,8 +69,19 @@ class Rows:
         return replace(batch, schema=pa.schema(fields, metadata=batch.schema.metadata))
 
 
+@dataclass(frozen=True)
+class Rows(Held):
+    """Rows of two classes; whether each is positive."""
+
+    y_true: NDArray[np.bool_]
+
+
 def choose_kinds(
-    found: Ready, method: Method, drop: tuple[str, ...], key: str | None, context: Context
+    found: Ready | ClassReady,
+    method: Method,
+    drop: tuple[str, ...],
+    key: str | None,
+    context: Context,
 ) -> tuple[dict[str, Kind], list[str]]:
     """The features by kind, and the columns that are none, without the label.
 
@@ -130,6 +140,25 @@ def _check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> Non
     )
 
 
+def tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
+    """Say what was imputed, and which columns tell no rows apart."""
+    for each in matrix.places:
+        if each.filled:
+            word = "most frequent value" if each.codes else "median"
+            context.note(
+                f"'{each.name}': {each.filled:,} missing values count as the {word} "
+                f"{each.filled_with} in distances; kept rows keep them missing"
+            )
+    if method.makes and any(each.filled for each in matrix.places):
+        context.note(
+            "made rows have no missing values, so a model may tell them by that; where it matters, "
+            "fill in missing values before"
+        )
+    if matrix.constant:
+        names = ", ".join(map(repr, matrix.constant))
+        context.note(f"constant, so no distance depends on it: {names}")
+
+
 def require_memory(table: Table, rows: int, method: Method, context: Context) -> None:
     """Refuse a table that is too large for the memory limit, where there is one.
 
@@ -156,20 +185,24 @@ def memory_of(table: Table, rows: int, method: Method) -> int:
     return int(HEAVY + copies * rows * (row_bytes(table) + 8 * len(table.names)))
 
 
-def made_batch(rows: Rows, matrix: Matrix, done: Resampled, label: str) -> Batch:
-    """Made rows as rows of the table: features decoded, the class's label, null in the rest."""
+def made_batch(
+    rows: Held, matrix: Matrix, made_rows: NDArray[np.float64], label: str, labels: pa.Array
+) -> Batch:
+    """Made rows as rows of the table: features decoded, the class's label, null in the rest.
+
+    made_rows : like the matrix's. labels : their values of the column `label`.
+    """
     first = rows.relaxed(rows.parts[0])
     names = first.source.schema.names
-    unscaled = matrix.unscaled(done.made)
+    unscaled = matrix.unscaled(made_rows)
     places = {place.name: place for place in matrix.places}
-    of_class = np.array([np.argmax(rows.y_true == positive) for positive in (False, True)])
     arrays = []
     for name in names:
         kind = first.source.column(name).type
         if name == label:
-            array = rows.values(name, of_class).take(to_arrow(done.made_positive.astype(np.int64)))
+            array = labels
         elif name not in places:
-            array = pa.nulls(len(done.made), kind)
+            array = pa.nulls(len(made_rows), kind)
         elif places[name].codes:
             codes = np.rint(unscaled[name]).astype(np.int64)
             array = rows.values(name, places[name].first_rows[codes])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.class_design import ClassDesign
 from rebalance.core.classes import log_rest, repeated
+from rebalance.core.design import UNIFORM, UNKNOWN
 from rebalance.core.kinds import Kind
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
 from rebalance.steps.artifacts.stored import Columns
@@ -36,7 +37,7 @@ class ClassDrawn:
     @property
     def scoring(self) -> ClassPilot | None:
         """The pilot that gives the scores; None where all rows of a class are alike."""
-        return None if self.design.score == "uniform" else self.pilot
+        return None if self.design.score in (UNIFORM, UNKNOWN) else self.pilot
 
     def log_scores(self, columns: Columns, rows: int) -> Floats:
         """log t_k of every row, shape (rows, K): 0 for uniform sampling."""

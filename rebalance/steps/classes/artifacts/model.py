@@ -76,8 +76,18 @@ class ClassModel:
 
     @property
     def output_scale(self) -> str:
-        """What its probabilities are true for: the population, or balanced classes."""
+        """What its probabilities are true for: the population, balanced classes, or "sampled".
+
+        The last where nothing undoes how its sample was made.
+        """
+        if not self.gives_population:
+            return "sampled"
         return "population" if self.balance is None else "balanced"
+
+    @property
+    def gives_population(self) -> bool:
+        """Whether it is known how its sample was drawn, so that it can be undone."""
+        return self.drawn is None or self.drawn.design.correctable
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -104,7 +114,10 @@ class ClassModel:
         return found
 
     def log_prob(self, batch: Batch) -> Floats:
-        """The population's log probabilities of every row, shape (n, K)."""
+        """The population's log probabilities of every row, or the sample's, shape (n, K).
+
+        The latter where `gives_population` is false.
+        """
         baseline = repeated(self.baseline, len(batch))
         if self.starts_from_pilot and self.drawn is not None and self.drawn.pilot is not None:
             pilot = self.drawn.pilot
@@ -113,7 +126,7 @@ class ClassModel:
         scores = self.fitted.scores(batch.features(self.fitted.kinds), baseline)
         found = np.full((len(batch), len(self.label)), -np.inf, order="F")
         found[:, list(self.present)] = scores
-        if self.scale == "sample" and self.drawn is not None:
+        if self.scale == "sample" and self.drawn is not None and self.gives_population:
             columns = batch.features(self.drawn.kinds)
             return to_population(found, self.drawn.log_pi(columns, len(batch)))
         return log_softmax(found)
