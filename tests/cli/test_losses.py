@@ -93,7 +93,7 @@ def test_weighted_fits_are_scikit_learns_but_for_the_correction(
     given = ["--natural", "-l", "y", "--model", "logistic", "--l2", 0, "--class-weight", "balanced"]
     done(["train", simulated.path, *given, "-o", model, "-q"])
     x, y = design_matrix(simulated.table)[:, 1:], simulated.table.column("y").to_numpy()
-    theirs = LogisticRegression(C=np.inf, class_weight="balanced", tol=1e-9, max_iter=1000)
+    theirs = LogisticRegression(C=1e12, class_weight="balanced", tol=1e-9, max_iter=1000)
     theirs.fit(x, y)
     log_odds = theirs.decision_function(x)
     ratio = (y == 0).sum() / y.sum()
