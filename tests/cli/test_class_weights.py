@@ -28,7 +28,7 @@ def test_weights_are_scikit_learns_and_come_off_again(
     done(["predict", made.table, "--model", model, "-o", out, "-q"])
     table = pq.read_table(made.table)
     x = np.column_stack([table["x1"].to_numpy(), table["x2"].to_numpy()])
-    theirs = LogisticRegression(C=np.inf, class_weight="balanced", tol=1e-9, max_iter=1000)
+    theirs = LogisticRegression(C=1e12, class_weight="balanced", tol=1e-9, max_iter=1000)
     corrected = theirs.fit(x, table["kind"].to_pylist()).predict_proba(x) / balanced
     corrected /= corrected.sum(axis=1, keepdims=True)
     assert probabilities(out) == pytest.approx(corrected, rel=1e-3)
