@@ -116,6 +116,7 @@ class ClassDesign:
 
     counts : rows of each class in the population. rates : budgets over counts; 1 is kept whole.
     `draw_key` names the column whose values the draws depend on; None where it is the row's number.
+    one_of_each : the smallest draw of a class chooses a row, too; see `core.one_of_each`.
     """
 
     method: str
@@ -132,6 +133,7 @@ class ClassDesign:
     sample_weight: str | None = None
     pilot_digest: str | None = None
     draw_key: str | None = None
+    one_of_each: bool = False
 
     @property
     def log_shares(self) -> Floats:
@@ -184,7 +186,7 @@ class ClassDesign:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> ClassDesign:
         """The design that `to_document` described."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__}
+        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         fields["label"] = Classes.from_document(fields["label"])
         for name in ("counts", "rates", "c", "floors", "drop"):
             fields[name] = tuple(fields[name])
