@@ -38,20 +38,35 @@ def show_sample(
 
 def _show_thinned(console: Console, result: SampleResult) -> None:
     """What was kept, against what was expected."""
+    from rebalance.core.design import LEAST_PI_1
+
     kept = result.kept_positives + result.kept_negatives
     all_kept = result.kept_positives == result.positives
+    positives = f"{result.kept_positives:,}{' (all)' if all_kept else ''}"
+    if result.expected_positives is not None:
+        positives += (
+            f" (expected {result.expected_positives:,.1f}, "
+            f"sd {result.standard_deviation_positives:.1f})"
+        )
     shown = {
         "table": f"{result.rows:,} rows, {result.positives:,} positive",
-        "kept positives": f"{result.kept_positives:,}{' (all)' if all_kept else ''}",
+        "kept positives": positives,
         "kept negatives": f"{result.kept_negatives:,} "
         f"(expected {result.expected_negatives:,.1f}, sd {result.standard_deviation:.1f})",
         "kept in all": f"{kept:,} rows, {kept / result.rows:.2%} of the table",
     }
+    if result.pilot_rate is not None:
+        shown["negatives of the pilot"] = (
+            f"{result.kept_pilot_negatives:,} of those kept "
+            f"(the pilot's rate {result.pilot_rate:.3g})"
+        )
     if result.score != "uniform":
         shown["negatives at the floor"] = f"{result.at_floor:,} (floor {result.floor:.3g})"
         shown["negatives kept for sure"] = f"{result.at_one:,}"
+    if result.positives_at_floor is not None:
+        shown["positives at the floor"] = f"{result.positives_at_floor:,} (floor {LEAST_PI_1:g})"
     if result.realised_efficiency is not None:
-        planned = ""
+        planned = f" (none planned: {result.not_planned})" if result.not_planned is not None else ""
         if result.planned_efficiency is not None:
             planned = f" (planned {result.planned_efficiency:.1%}"
             if result.planned_efficiency_between is not None:

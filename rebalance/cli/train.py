@@ -40,7 +40,11 @@ from rebalance.cli.output import Console, facts
 @click.option("--natural", is_flag=True, help="The table is the population itself, no sample.")
 @click.option("-l", "--label", metavar="COLUMN", help="The label's column, with --natural.")
 @options.positive
-@click.option("--design", metavar="FILE", help="The sample's design, where it lies elsewhere.")
+@click.option(
+    "--design",
+    metavar="FILE",
+    help="The sample's design, where it lies elsewhere: its file, or the sample as it was written.",
+)
 @click.option(
     "--calibrate-on",
     multiple=True,

@@ -125,6 +125,7 @@ class ClassDesign:
     `draw_key` names the column whose values the draws depend on; None where it is the row's number.
     stages : what was done one after the other, with all settings; of samplers without known
     probabilities, whose score is `UNKNOWN`, and whose rates are rows of the sample over `counts`.
+    one_of_each : the smallest draw of a class chooses a row, too; see `core.one_of_each`.
     """
 
     method: str
@@ -141,6 +142,7 @@ class ClassDesign:
     sample_weight: str | None = None
     pilot_digest: str | None = None
     draw_key: str | None = None
+    one_of_each: bool = False
     stages: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -219,14 +221,10 @@ class ClassDesign:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> ClassDesign:
         """The design that `to_document` described."""
-        fields = {"stages": ()} | {
-            name: document[name]
-            for name in cls.__dataclass_fields__
-            if name != "stages" or name in document
-        }
+        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         fields["label"] = Classes.from_document(fields["label"])
         for name in ("counts", "rates", "c", "floors", "drop", "stages"):
-            fields[name] = tuple(fields[name])
+            fields[name] = tuple(fields.get(name, ()))
         return cls(**fields)
 
 

@@ -48,7 +48,7 @@ class ClassScores:
                     scores[:, place] += own[:, place].take(values)
                 continue
             absent = np.isnan(values)
-            standard = np.where(absent, 0.0, (values - term.mean) / term.scale)
+            standard = np.where(absent, 0.0, term.standard(values))
             for place in range(scores.shape[1]):
                 scores[:, place] += standard * own[0, place]
                 if term.missing:

@@ -178,6 +178,17 @@ class ScoreHistogram:
             at_one=int(counts[own >= 1].sum()),
         )
 
+    def outlook_of_positives(self, design: Design) -> Outlook:
+        """The same of positives, where those are the rows counted."""
+        log_score, counts = self._filled()
+        pi = design.pi_1(log_score)
+        return Outlook(
+            expected=float(counts @ pi),
+            variance=float(counts @ (pi * (1 - pi))),
+            at_floor=int(counts[pi <= LEAST_PI_1].sum()),
+            at_one=int(counts[pi >= 1].sum()),
+        )
+
     def _filled(self) -> tuple[Floats, Floats]:
         """log t at the middle of the bins that have rows, ascending, and their counts."""
         if not len(self._counts) and 0 < self._count < _FEW:
@@ -207,7 +218,7 @@ class ScoreHistogram:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a design keeps of the negatives, before any draw."""
+    """What a design keeps of one class, before any draw."""
 
     expected: float
     variance: float

@@ -100,6 +100,8 @@ class Information:
         z may have columns that say the same thing: d is then the number of those that do not.
         """
         white = whitening(self.population)
+        if not white.shape[1]:  # the model is sure of every row
+            return 0.0
         if correction == "weight":
             return float(white.shape[1] / np.trace(white.T @ self.with_weights @ white))
         kept = np.linalg.eigvalsh(white.T @ self.with_offset @ white)

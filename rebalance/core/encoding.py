@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
 _PERIODS = {"hour": 24, "weekday": 7, "month": 12}
+_FARTHEST = 1e100  # in z: squares of it, and sums of them, are finite
+_LARGEST = 1e300  # learned from: differences of such numbers are finite
+_SQUARED = 1e100  # the squares of larger numbers are summed in a smaller unit
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,16 @@ class Numeric:
         name = self.feature if self.element is None else f"{self.feature}[{self.element}]"
         return [name, f"{name} is missing"] if self.missing else [name]
 
+    def standard(self, values: Floats) -> Floats:
+        """Standardised, shape (n,); NaN where missing, and never further from 0 than 1e100."""
+        with np.errstate(over="ignore"):  # a number that training had none of comes close to
+            found = (values - self.mean) / self.scale
+        return np.asarray(np.clip(found, -_FARTHEST, _FARTHEST))
+
     def expand(self, values: Floats) -> Floats:
         """Columns of z, shape (n, 1 or 2); a missing value stands at the mean."""
         absent = np.isnan(values)
-        standard = np.where(absent, 0.0, (values - self.mean) / self.scale)
+        standard = np.where(absent, 0.0, self.standard(values))
         return np.column_stack([standard, absent] if self.missing else [standard])
 
 
@@ -310,15 +319,37 @@ def _learn_numbers(array: pa.Array, name: str) -> list[Numeric | Coded]:
         constant = len(present) == 0 or bool(present.min() == present.max())
         if constant and not (missing and len(present)):
             continue
-        mean = float(present.mean())
-        scale = 1.0 if constant else float(present.std())
+        mean, scale = _moments(present, column, name)
+        scale = 1.0 if constant else scale
         if not np.isfinite(mean) or not np.isfinite(scale) or scale == 0.0:
             raise DataError(
-                f"the column '{name}' has numbers too large or too close to tell apart",
+                f"the column '{name}' has numbers too close to tell apart",
                 remedy="rescale it, or leave it out with --drop",
             )
         terms.append(Numeric(name, element, mean, scale, missing))
     return terms
+
+
+def _moments(present: Floats, column: Floats, name: str) -> tuple[float, float]:
+    """Mean and standard deviation of the numbers present in a column.
+
+    Raises
+    ------
+    DataError : one is too large to compute with.
+    """
+    largest = float(np.abs(present).max())
+    if largest > _LARGEST:
+        row = int(np.nanargmax(np.abs(column)))
+        raise DataError(
+            f"the number {column[row]:g} is too large to compute with",
+            where=f"column '{name}'",
+            remedy=f"numbers up to {_LARGEST:g} are: mend or rescale the column, or leave it out "
+            "with --drop",
+            row=row,
+        )
+    unit = largest if largest > _SQUARED else 1.0
+    scaled = present if unit == 1.0 else present / unit
+    return float(scaled.mean()) * unit, float(scaled.std()) * unit
 
 
 def _learn_levels(

@@ -7,6 +7,7 @@ With s_ik = a_k + z_i'b_k + o_ik, minimises
 The penalty of two classes is that of one slope b_1 - b_0 in logistic regression, l2/2 ||b||^2.
 Newton steps are solved by conjugate gradients, preconditioned by each class's own block of the
 Hessian (Nocedal and Wright 2006, algorithm 7.1), and searched along until the slope is small.
+Where that takes many passes over the rows, and the Hessian of all classes is small, it is formed.
 Memory stays that of the rows times the classes, see `softmax_bytes`.
 """
 
@@ -29,6 +30,9 @@ _SLOPE = 0.3
 _BLOCK = 1 << 16
 _MANY, _FEW_COLUMNS = 64, 64  # one product over all classes then, not one for each
 _BLOCK_COLUMNS = 320  # beyond, a block of the Hessian costs more than it saves
+_SCALED = 1 << 19  # numbers at a time that are made for it
+_WHOLE = 1_024  # coefficients of which the Hessian is formed, of 8 MB at the most
+_PER_PASS = 6  # coefficients: it takes at the most as long as one pass for each so many
 
 
 def softmax_bytes(rows: int, classes: int, columns: int) -> int:
@@ -39,7 +43,8 @@ def softmax_bytes(rows: int, classes: int, columns: int) -> int:
     """
     width = columns + 1
     blocks = 4 * width**2 if width <= _BLOCK_COLUMNS else 0
-    return 8 * classes * (4 * rows + blocks + 12 * width)
+    whole = (classes * width) ** 2 if classes * width <= _WHOLE else 0
+    return 8 * (classes * (4 * rows + blocks + 12 * width) + whole)
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,8 @@ class _Problem:
         self._ridge = np.full((self._z.shape[1], 1), 2.0 * l2)
         self._ridge[0] = 0.0
         size = max(_BLOCK // offset.shape[1], 256)
+        coefficients = self._z.shape[1] * offset.shape[1]
+        self._patience = coefficients / _PER_PASS if coefficients <= _WHOLE else float("inf")
         self._blocks = [slice(at, at + size) for at in range(0, len(codes), size)]
 
     def point(self, place: Floats) -> _Point:
@@ -193,17 +200,24 @@ class _Problem:
 
     def newton_step(self, gradient: Floats, prob: Floats) -> Floats:
         """Solve Hessian step = -gradient by preconditioned conjugate gradients."""
-        precondition = self._preconditioner(prob)
+        hessian = self._hessian(prob) if self._patience == 0 else None
+        precondition = self._preconditioner(prob, hessian)
         step = np.zeros_like(gradient)
         residual = -gradient
         scaled = precondition(residual)
         direction = scaled.copy()
         product = float((residual * scaled).sum())
         first = product
-        for _ in range(_INNER):
+        for passes in range(_INNER):
             if not product > 0:
                 break
-            curved = self._curve(direction, prob)
+            if hessian is None and passes >= self._patience:
+                # As many passes more would cost more; and later steps will be as hard.
+                hessian, self._patience = self._hessian(prob), 0.0
+            if hessian is None:
+                curved = self._curve(direction, prob)
+            else:
+                curved = (hessian @ direction.T.ravel()).reshape(direction.T.shape).T
             bend = float((direction * curved).sum())
             if not bend > 0:
                 break
@@ -228,8 +242,32 @@ class _Problem:
             found += self._z[rows].T @ moved
         return found
 
-    def _preconditioner(self, prob: Floats) -> _Blocks | _Diagonal:
+    def _hessian(self, prob: Floats) -> Floats:
+        """The Hessian, class by class, shape (K (1 + d), K (1 + d))."""
         z, classes = self._z, prob.shape[1]
+        width = z.shape[1]
+        found = np.zeros((classes, width, classes, width))
+        size = max(_SCALED // (classes * width), 1)
+        for start in range(0, len(z), size):
+            rows = slice(start, start + size)
+            weighted = prob[rows] * self._weight[rows, None]
+            for place in range(classes):
+                # This class against itself and the later ones, by one product.
+                bends = -weighted[:, [place]] * prob[rows, place:]
+                bends[:, 0] = weighted[:, place] * (1.0 - prob[rows, place])
+                scaled = (bends[:, :, None] * z[rows][:, None, :]).reshape(len(bends), -1)
+                found[place, :, place:] += (z[rows].T @ scaled).reshape(width, -1, width)
+        for place in range(classes):
+            found[place, :, place] += np.diag(self._ridge[:, 0])
+            for later in range(place + 1, classes):
+                found[later, :, place] = found[place, :, later].T
+        return found.reshape(classes * width, classes * width)
+
+    def _preconditioner(self, prob: Floats, hessian: Floats | None) -> _Blocks | _Diagonal:
+        z, classes = self._z, prob.shape[1]
+        if hessian is not None and z.shape[1] <= _BLOCK_COLUMNS:
+            whole = hessian.reshape(classes, z.shape[1], classes, z.shape[1])
+            return _Blocks(np.array([whole[place, :, place] for place in range(classes)]))
         if z.shape[1] > _BLOCK_COLUMNS:
             bends = prob * (1.0 - prob) * self._weight[:, None]
             return _Diagonal((z**2).T @ bends + self._ridge)
@@ -242,7 +280,7 @@ class _Problem:
                 continue
             for place in range(classes):
                 blocks[place] += (z[rows] * bends[:, [place]]).T @ z[rows]
-        return _Blocks(blocks, self._ridge[:, 0])
+        return _Blocks(blocks + np.diag(self._ridge[:, 0]))
 
     def spread(self, prob: Floats) -> float:
         """A step of one standard error has a gradient of about sqrt(sum w |y - p|)."""
@@ -262,9 +300,9 @@ class _Problem:
 class _Blocks:
     """Each class's own block of the Hessian, inverted."""
 
-    def __init__(self, blocks: Floats, ridge: Floats) -> None:
+    def __init__(self, blocks: Floats) -> None:
         # No step is made where columns say the same thing and nothing bends.
-        self._inverse = np.linalg.pinv(blocks + np.diag(ridge), rcond=1e-10, hermitian=True)
+        self._inverse = np.linalg.pinv(blocks, rcond=1e-10, hermitian=True)
 
     def __call__(self, vector: Floats) -> Floats:
         return np.asarray(np.einsum("kij,jk->ik", self._inverse, vector))

@@ -17,6 +17,9 @@ from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.storage.tables import Table
 
+# Weights whose squares, and ratios of those, can be summed.
+LIGHTEST, HEAVIEST = 1e-100, 1e100
+
 
 def choose_features(
     table: Table,
@@ -111,7 +114,7 @@ def weights(array: pa.Array, name: str, start: int = 0) -> NDArray[np.float64]:
 
     Raises
     ------
-    DataError : one is missing, negative, or not finite.
+    DataError : one is missing, negative, not finite, or beyond what sums of squares can carry.
     """
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         raise DataError(
@@ -127,6 +130,16 @@ def weights(array: pa.Array, name: str, start: int = 0) -> NDArray[np.float64]:
             f"the weight {values[row]} is not a number of 0 or more",
             where=f"column '{name}', row {start + row} (counting from 0)",
             remedy="mend it, or leave that row out",
+        )
+    beyond = (values > HEAVIEST) | ((values < LIGHTEST) & (values > 0))
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise DataError(
+            f"the weight {values[row]:g} is too {'large' if values[row] > 1 else 'small'} to "
+            "compute with",
+            where=f"column '{name}', row {start + row} (counting from 0)",
+            remedy=f"weights from {LIGHTEST:g} to {HEAVIEST:g}, or 0, are: mend it, or rescale "
+            "the column",
         )
     return values
 

@@ -71,6 +71,7 @@ class Ready:
     planned_efficiency: float | None
     planned_between: tuple[float, float] | None
     design_output: str | None
+    not_planned: str | None = None
 
 
 def is_of_classes(asked: Asked) -> bool:
@@ -198,13 +199,24 @@ def ready(asked: Asked, context: Context) -> Ready:
             between = known_between(read.plan, sampler.score, correction, budget.rate, planned)
         if asked.budget.efficiency is not None:
             tell_rough(planned, between, context)
-    return Ready(table, read, known, planned, between, design_output)
+    unusual = _unusual(terms, asked) if read is not None and read.plan else None
+    return Ready(table, read, known, planned, between, design_output, unusual)
 
 
 def _is_planned(pilot: Pilot, terms: Terms, asked: Asked) -> bool:
     """Whether the pilot's plan is one for this sample."""
-    usual = asked.floor is None and terms.mix == 0.0 and not asked.combine_pilot
-    return usual and bool(pilot.plan)
+    return _unusual(terms, asked) is None and bool(pilot.plan)
+
+
+def _unusual(terms: Terms, asked: Asked) -> str | None:
+    """Why a pilot's plan says nothing of this sample, where it does not."""
+    given = {
+        "--floor": asked.floor is not None,
+        "--mix": terms.mix != 0.0,
+        "--combine-pilot": asked.combine_pilot,
+    }
+    named = [option for option, is_given in given.items() if is_given]
+    return f"the pilot's plan is for samples without {' and '.join(named)}" if named else None
 
 
 def _check_score(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Context) -> None:

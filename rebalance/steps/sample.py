@@ -36,7 +36,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SampleResult:
-    """What was kept, against what was expected."""
+    """What was kept, against what was expected.
+
+    Of local case-control, which thins positives: those expected, and those of the table at its
+    least pi_1. With the pilot's rows: its rate, and the negatives kept that it had drawn.
+    not_planned : why there is no planned efficiency, where a pilot has a plan.
+    """
 
     output: str
     method: str
@@ -56,6 +61,12 @@ class SampleResult:
     planned_efficiency: float | None
     planned_efficiency_between: tuple[float, float] | None
     realised_efficiency: float | None
+    not_planned: str | None = None
+    expected_positives: float | None = None
+    standard_deviation_positives: float | None = None
+    positives_at_floor: int | None = None
+    pilot_rate: float | None = None
+    kept_pilot_negatives: int | None = None
 
     def document(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -91,7 +102,10 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         design = choose_design(selection.population, known, found.pilot, found.table, context)
         drawn = Drawn(design, found.pilot if known.sampler.kinds or known.joined else None)
         kept = _write(found, selection, drawn, output, probabilities)
-        outlook = selection.population.ranks.outlook(design) if known.sampler.kinds else None
+        population = selection.population
+        outlook = population.ranks.outlook(design) if known.sampler.kinds else None
+        thinned = population.positive_ranks
+        positives = thinned.outlook_of_positives(design) if thinned is not None else None
     if found.design_output is not None:
         write_bytes(found.design_output, drawn.to_json().encode())
     elif output == "-":
@@ -119,6 +133,12 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         planned_efficiency=found.planned_efficiency,
         planned_efficiency_between=found.planned_between,
         realised_efficiency=kept.efficiency(asked.correction or "offset"),
+        not_planned=found.not_planned,
+        expected_positives=positives.expected if positives else None,
+        standard_deviation_positives=float(np.sqrt(positives.variance)) if positives else None,
+        positives_at_floor=positives.at_floor if positives else None,
+        pilot_rate=design.pilot_rate,
+        kept_pilot_negatives=kept.pilot_negatives if known.joined else None,
     )
 
 
@@ -171,6 +191,7 @@ class _Kept:
     def __init__(self, pilot: Pilot | None) -> None:
         self.positives = 0
         self.negatives = 0
+        self.pilot_negatives = 0
         self._pilot = pilot
         self._information: Information | None = None
 
@@ -227,6 +248,8 @@ def _write(
                 "rb_weight": to_arrow(1.0 / pi),
                 "rb_offset": to_arrow(offset(pi_0, pi_1)),
             }
+            # Of the pilot's negatives the draws are 0.
+            kept.pilot_negatives += int((~y_true & (each.draws[at] == 0.0)).sum())
             rows = each.rows.take(at)
             kept_rows.write(rows, extra)
             kept.add(rows, y_true, Chances(pi_0, pi_1), pi)

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.design import Design, ScoreHistogram
+from rebalance.core.design import LOCAL, Design, ScoreHistogram
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.label_values import MANY, refuse_names
 from rebalance.core.labels import Label, is_positive, label_codes
@@ -58,9 +58,14 @@ class Known:
 
 @dataclass
 class Population:
-    """What all rows together are: counts by label value, ranks, values without a place, keys."""
+    """What all rows together are: counts by label value, ranks, values without a place, keys.
+
+    ranks : those of the negatives. positive_ranks : those of the positives, where these are
+        thinned, too.
+    """
 
     ranks: ScoreHistogram
+    positive_ranks: ScoreHistogram | None = None
     counts: Counter[str] = field(default_factory=Counter)
     surprises: Counter[str] = field(default_factory=Counter)
     keys: KeyCensus = field(default_factory=KeyCensus)
@@ -78,6 +83,8 @@ class Selection:
         self._next_forecast = 0
         self._ranks = _Ranks() if keep_ranks else None
         self.population = Population(ranks=ScoreHistogram(known.sampler.log_score))
+        if known.sampler.score == LOCAL:
+            self.population.positive_ranks = ScoreHistogram(known.sampler.log_score)
 
     def __enter__(self) -> Selection:
         return self
@@ -130,6 +137,8 @@ class Selection:
         self.population.surprises.update(found.surprises)
         if self._known.label is not None:
             self.population.ranks.add(found.rank[found.codes != 0])
+            if self.population.positive_ranks is not None:
+                self.population.positive_ranks.add(found.rank[found.codes == 0])
         if self._known.key is not None:
             self.population.keys.add_missing(found.missing_keys)
             self.population.keys.add(found.draws)

@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import approx_fprime
 from sklearn.linear_model import LogisticRegression
 
+from rebalance.core import softmax
 from rebalance.core.softmax import Fit, fit_softmax
 from rebalance.learners.glm import Penalty, Problem, maximise
 
@@ -146,3 +147,21 @@ def test_classes_that_are_nearly_separated() -> None:
 
 def converged(fit: Fit) -> bool:
     return fit.gradient < 1e-6 * fit.spread
+
+
+def test_the_hessian_formed_is_that_of_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(6)
+    z, offset = generator.standard_normal((700, 4)), generator.standard_normal((700, 5))
+    codes, weight = generator.integers(0, 5, 700), generator.uniform(0.1, 3, 700)
+    monkeypatch.setattr(softmax, "_SCALED", 1_000)  # rows in many parts
+    problem = softmax._Problem(z, codes, offset, weight, 0.3)
+    direction = generator.standard_normal((5, 5))
+    _, prob = problem.value(generator.standard_normal((5, 5)))
+    formed = (problem._hessian(prob) @ direction.T.ravel()).reshape(5, 5).T
+    assert formed == pytest.approx(problem._curve(direction, prob), rel=1e-10)
+    # From the first step, and never: the same optimum.
+    found = []
+    for per_pass in (np.inf, 1e-9):
+        monkeypatch.setattr(softmax, "_PER_PASS", per_pass)
+        found.append(softmax.fit_softmax(z, codes, offset, weight, 0.3).coefficients)
+    assert found[0] == pytest.approx(found[1], abs=1e-7)

@@ -14,10 +14,11 @@ from rebalance.core.design import Design
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label
 from rebalance.samplers import Sampler, get_sampler
+from rebalance.steps.artifacts.named_design import named_design
 from rebalance.steps.artifacts.pilot import Pilot, load_pilot
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
 from rebalance.steps.artifacts.stored import Columns
-from rebalance.storage.artifacts import TWO_CLASSES_FORMAT, named_bytes
+from rebalance.storage.artifacts import TWO_CLASSES_FORMAT
 from rebalance.storage.remote import exists
 from rebalance.storage.tables import Batch
 
@@ -83,11 +84,11 @@ def read_design(path: str, metadata: Mapping[bytes, bytes]) -> Drawn | None:
 
 
 def read_design_file(path: str) -> Drawn:
-    """The design in a JSON file.
+    """The design in a JSON file, or that of a sample which is named.
 
     Raises
     ------
-    ArtifactError : no such file, or damaged.
+    ArtifactError : no such file, a sample without a design, or one that is damaged.
     """
-    remedy = "name the file that 'rebalance sample' wrote"
-    return Drawn.from_json(named_bytes(path, "design", remedy), path)
+    title, text = named_design(path)
+    return Drawn.from_json(text, title)

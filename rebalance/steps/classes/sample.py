@@ -14,6 +14,7 @@ from rebalance.core.arrays import to_arrow
 from rebalance.core.class_design import ClassDesign, floors
 from rebalance.core.classes import Classes, listed
 from rebalance.core.label_values import check_classes
+from rebalance.core.one_of_each import draw_bounds
 from rebalance.errors import DataError
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
@@ -166,21 +167,23 @@ def choose_class_design(
         sample_weight=pilot.sample_weight if pilot else None,
         pilot_digest=pilot.digest if pilot and not terms.uniform else None,
         draw_key=known.key,
+        one_of_each=known.one_of_each,
     )
 
 
 def _write(
     selection: ClassSelection, drawn: ClassDrawn, output: str, writer: Writer
 ) -> NDArray[np.int64]:
-    """Keep a candidate when its draw is below its class's pi; gives the rows kept by class."""
+    """Keep candidates by their draws; gives the rows kept by class."""
     design = drawn.design
+    keeps = _Keeps(design, selection.population)
     total = np.zeros(len(design.label), dtype=np.int64)
     as_list = holds_metadata(output)
     writer.describe({DESIGN_KEY.decode(): drawn.to_json()})
     for found in selection.candidates(design):
         codes = design.label.codes(found.rows.column(design.label.column))
         pi = design.own_pi(codes, found.rank)
-        keep = np.flatnonzero(found.draws < pi)
+        keep = np.flatnonzero(keeps(codes, found.draws, pi))
         rows = found.rows.take(keep)
         extra = {
             "rb_row": to_arrow(found.number[keep]),
@@ -193,6 +196,25 @@ def _write(
         writer.write(rows, extra)
         total += np.bincount(codes[keep], minlength=len(total))
     return total
+
+
+class _Keeps:
+    """A row is kept when its draw is below its pi; or, of uniform ones, by `core.one_of_each`."""
+
+    def __init__(self, design: ClassDesign, population: ClassPopulation) -> None:
+        self._bounds: tuple[Floats, Floats] | None = None
+        if design.one_of_each:
+            own = population.places(design.label.values)
+            r, s = draw_bounds(np.array(design.rates), np.array(design.counts))
+            # The smallest draw itself is kept, where it is below s.
+            smallest = population.smallest.draws[own]
+            self._bounds = r, np.where(smallest < s, smallest, -1.0)
+
+    def __call__(self, codes: NDArray[np.int64], draws: Floats, pi: Floats) -> NDArray[np.bool_]:
+        if self._bounds is None:
+            return np.asarray(draws < pi)
+        r, smallest = self._bounds
+        return np.asarray((draws < r[codes]) | (draws == smallest[codes]))
 
 
 def offset_columns(log_pi: Floats, design: ClassDesign, as_list: bool) -> Mapping[str, pa.Array]:

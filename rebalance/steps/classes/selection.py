@@ -21,6 +21,7 @@ from rebalance.core.classes import Classes
 from rebalance.core.design import ScoreHistogram
 from rebalance.core.label_values import MANY, refuse_names
 from rebalance.core.labels import label_codes
+from rebalance.core.one_of_each import Smallest
 from rebalance.core.sketches import KeyCensus
 from rebalance.steps.candidates import Candidates, Retained, Scored, score_all
 from rebalance.steps.classes.artifacts.drawn import log_scores
@@ -44,12 +45,17 @@ class ClassKnown:
     seed: int
     key: str | None
 
+    @property
+    def one_of_each(self) -> bool:
+        """Whether no class is left out: rows that share a key share their draw, and are no one."""
+        return self.terms.uniform and self.key is None
+
 
 class ClassPopulation:
     """What all rows together are; classes are numbered as they came.
 
     values, counts : the classes, and rows of each, shape (K,). ranks : log t of each class's rows,
-    by its number, where there are scores.
+    by its number, where there are scores. smallest : the smallest draw of each class.
     """
 
     def __init__(self, column: str) -> None:
@@ -59,6 +65,7 @@ class ClassPopulation:
         self.ranks: dict[int, ScoreHistogram] = {}
         self.surprises: Counter[str] = Counter()
         self.keys = KeyCensus()
+        self.smallest = Smallest()
 
     @property
     def values(self) -> list[str]:
@@ -121,9 +128,8 @@ class ClassSelection:
         for number, found in enumerate(self._scored("sampling")):
             places = self._count(found)
             self._forecast()
-            self._retained.put(
-                number, found, self._bounds.candidates(places, found.draws, found.rank)
-            )
+            kept = self._bounds.candidates(places, found.draws, found.rank)
+            self._retained.put(number, found, kept | self._smallest(places, found.draws))
 
     def candidates(self, design: ClassDesign) -> Iterator[Candidates]:
         """All rows that the design may keep, in input order."""
@@ -134,8 +140,14 @@ class ClassSelection:
             for number, found in enumerate(self._scored("sampling again")):
                 places = self.population.places(found.values)[found.codes]
                 kept = tight.candidates(places, found.draws, found.rank)
-                self._retained.put(number, found, kept)
+                self._retained.put(number, found, kept | self._smallest(places, found.draws))
         yield from self._retained
+
+    def _smallest(self, places: Codes, draws: Floats) -> NDArray[np.bool_]:
+        """Rows that may be the one of their class that is kept whatever its draw, shape (n,)."""
+        if not self._known.one_of_each:
+            return np.zeros(len(draws), dtype=np.bool_)
+        return self.population.smallest.add(places, draws)
 
     def _scored(self, description: str) -> Iterator[Scored]:
         """All rows, scored by several threads, in input order."""

@@ -13,6 +13,7 @@ from rebalance.core.class_design import ClassDesign
 from rebalance.core.classes import log_rest, repeated
 from rebalance.core.design import UNIFORM, UNKNOWN
 from rebalance.core.kinds import Kind
+from rebalance.steps.artifacts.named_design import named_design
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
 from rebalance.steps.artifacts.stored import Columns
 from rebalance.steps.classes.artifacts.pilot import ClassPilot, load_class_pilot
@@ -72,7 +73,7 @@ def log_scores(pilot: ClassPilot | None, columns: Columns, rows: int, classes: i
 def read_if_class_design(
     path: str | None, metadata: Mapping[bytes, bytes], design: str | None = None
 ) -> ClassDrawn | None:
-    """The design of a sample, or the one in the JSON file `design`, where it is of many classes.
+    """The design of a sample, or the one that `design` names, where it is of many classes.
 
     What cannot be read is left for `steps.artifacts.drawn` to say.
 
@@ -80,18 +81,14 @@ def read_if_class_design(
     ------
     ArtifactError : it is of many classes, and damaged.
     """
-    title = design or path or ""
+    title, text = path or "", None
     if design is not None:
-        text: bytes | None = named_bytes(
-            design, "design", "name the file that 'rebalance sample' wrote"
-        )
+        title, text = named_design(design)
     elif DESIGN_KEY in metadata:
         text = metadata[DESIGN_KEY]
     elif path is not None and path != "-" and exists(design_sidecar(path)):
         title = design_sidecar(path)
         text = named_bytes(title, "design", "draw the sample again")
-    else:
-        text = None
     if text is None:
         return None
     try:
