@@ -101,7 +101,7 @@ def run(
     target = _directory(directory, sources, clobber=clobber)
     pilot_model = pilot_model or pilot_for(model)
     learner = refuse_unusable(model, weighting.settings(settings), recalibrate, sample_weight)
-    weighting.refuse_unknown(learner)
+    weighting.refuse_unknown(learner, settings)
     table = open_table(inputs, context.reading)
     try:
         positives, negatives = _look(table, label, positive, context)

@@ -211,7 +211,7 @@ def _checked(asked: TrainAsked) -> Learner:
     check_outputs([asked.output], sources, clobber=asked.clobber)
     learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
     refuse_unsuited(asked)
-    asked.weighting.refuse_unknown(learner)
+    asked.weighting.refuse_unknown(learner, asked.settings)
     asked.weighting.refuse_calibration(asked.wanted.is_any)
     asked.wanted.refuse_contradictions(asked.inputs)
     return learner

@@ -83,7 +83,7 @@ def test_a_class_without_rows_has_no_weight() -> None:
 )
 def test_learners_that_cannot_be_corrected_for_weights_are_refused(more: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="'other' takes no class weights"):
-        Weighting.of(**more).refuse_unknown(Other())  # type: ignore[arg-type]
+        Weighting.of(**more).refuse_unknown(Other(), Settings())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
