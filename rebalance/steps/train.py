@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from rebalance.core.labels import ManyClassesError
-from rebalance.learners import get_learner
+from rebalance.learners import OF_SOME, get_learner
 from rebalance.learners.base import Learner, Settings
 from rebalance.learners.catalogue import AUTO, entry_of
 from rebalance.learners.engineered import features_of
@@ -43,18 +43,6 @@ from rebalance.steps.weigh import weigh
 from rebalance.steps.weighting import described
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
-
-GIVEN = (
-    "l1",
-    "l2",
-    "cross_validate",
-    "robust",
-    "rounds",
-    "learning_rate",
-    "leaves",
-    "curriculum",
-    "two_stage",
-)
 
 
 @dataclass(frozen=True)
@@ -158,6 +146,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         choice = choose(asked, task, loaded.y_true, partial(_contest, table, loaded, made), context)
         asked, task = suited(choice.applied(asked), task, context)
         learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
+        asked.weighting.refuse_unknown(learner, asked.settings)
     again = _fit(learner, table, loaded, task=task, made=made, asked=asked, context=context)
     calibrated = _calibrated(again, measured_on, asked.wanted, context)
     trained = again.model
@@ -287,7 +276,7 @@ def _contest(
 def _given(settings: Settings) -> dict[str, Any]:
     """The settings that make a difference, for the manifest."""
     chosen = asdict(settings)
-    found = {name: chosen[name] for name in GIVEN}
+    found = {name: chosen[name] for name in OF_SOME}
     return found | ({"set": list(settings.given)} if settings.given else {})
 
 
