@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.class_weights import ClassWeight, require_weight
+from rebalance.core.class_weights import ClassWeight, require_ratio, require_weight
 from rebalance.core.corrections import CLASS_WEIGHT, FOCAL, OFFSET, correction_of
 from rebalance.core.labels import Label
 from rebalance.core.losses import Reweighted
@@ -125,7 +125,9 @@ def _factors(
     if asked.class_weight is not None:
         found = asked.class_weight.factors([label.positive, negative], totals)
     if asked.alpha is not None:
-        found = found * [asked.alpha, 1 - asked.alpha]
+        alpha = np.array([asked.alpha, 1 - asked.alpha])
+        require_ratio(alpha, "--alpha")
+        found = found * alpha
         found = found * (totals.sum() / float(found @ totals))
     return float(found[0]), float(found[1])
 

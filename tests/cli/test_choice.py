@@ -80,7 +80,6 @@ def test_rare_positives_are_a_contest_by_held_out_log_loss(
         (["--rounds", 5], "--rounds"),
         (["--learning-rate", 0.2, "--leaves", 4], "--learning-rate, --leaves"),
         (["--curriculum", "--rounds", 5], "--rounds, --curriculum"),
-        (["--two-stage", "--rounds", 5], "--rounds, --two-stage"),
         (["--class-weight", "balanced"], "--class-weight"),
         (["--loss", "focal", "--rounds", 5], "--loss focal, --rounds"),
         (["--loss", "focal", "--alpha", 0.25, "--rounds", 5], "--loss focal, --rounds"),
