@@ -20,7 +20,7 @@ from rebalance.steps.classes.artifacts.drawn import read_if_class_design
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.context import Context
-from rebalance.steps.corrected import tell_corrected
+from rebalance.steps.corrected import tell_corrected, weighting_of
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import choose_features, tell_left_out
@@ -184,7 +184,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         summary=trained.summary,
         corrected=tell_corrected(trained, asked.settings, again.weighed, context),
         calibrated=calibrated,
-        weighting=again.weighed.document(asked.weighting) if again.weighed else None,
+        weighting=weighting_of(trained, again.weighed, asked.weighting),
         costs=trained.costs.to_document() if trained.costs else None,
         choice=choice,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.class_weights import ClassWeight, require_ratio, require_weight
-from rebalance.core.corrections import CLASS_WEIGHT, FOCAL, OFFSET, correction_of
+from rebalance.core.corrections import CLASS_WEIGHT, FOCAL, OFFSET, Kind, correction_of
 from rebalance.core.labels import Label
 from rebalance.core.losses import Reweighted
 from rebalance.learners.base import Settings, TrainingRows
@@ -30,13 +30,13 @@ Floats = NDArray[np.float64]
 class Weighed:
     """What came of it: the weights of the classes by value, and what is undone at prediction.
 
-    correction : how true that makes probabilities: "exact", "approximate", or "none" where they are
-        left as fitted.
+    correction : how true that makes probabilities, a kind of `core.corrections`; or "none" where
+        they are left as fitted.
     """
 
     reweighted: Reweighted
     weights: Mapping[str, float]
-    correction: str
+    correction: Kind | Literal["none"]
 
     def document(self, asked: Weighting) -> dict[str, Any] | None:
         """The result as JSON; None of a fit without weights or a loss of its own."""
@@ -132,7 +132,9 @@ def _factors(
     return float(found[0]), float(found[1])
 
 
-def _correction(found: Reweighted, asked: Weighting, settings: Settings, model: str) -> str:
+def _correction(
+    found: Reweighted, asked: Weighting, settings: Settings, model: str
+) -> Kind | Literal["none"]:
     """How true the probabilities are: exact where the model is parametric and hardly penalised."""
     if not found.bends:
         return "exact"

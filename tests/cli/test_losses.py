@@ -237,6 +237,23 @@ def test_trees_are_called_approximate_and_come_near(
         assert 0.56 < prob.sum() / true < 1.66
 
 
+@pytest.mark.parametrize(
+    ("more", "undone"),
+    [
+        (["--class-weight", "balanced"], "approximate"),
+        (["--loss", "focal"], "approximate"),
+        (["--class-weight", "balanced", "--correction", "offset"], "exact"),
+    ],
+)
+def test_weights_are_undone_no_better_than_the_sampling(
+    more: list[str], undone: str, drawn: Path, tmp_path: Path, done: Invoke
+) -> None:
+    by = [] if "--correction" in more else ["--correction", "posthoc"]
+    given = ["--model", "logistic", *by, *more, "-o", tmp_path / "m.rbl"]
+    found = json.loads(done(["train", drawn, *given, "--json"]).stdout)
+    assert found["weighting"]["correction"] == found["corrected"] == undone
+
+
 def test_costs_become_the_threshold_and_decisions(
     simulated: Simulated, tmp_path: Path, done: Invoke
 ) -> None:
