@@ -255,7 +255,7 @@ def test_weights_are_undone_no_better_than_the_sampling(
 
 
 def test_costs_become_the_threshold_and_decisions(
-    simulated: Simulated, tmp_path: Path, done: Invoke
+    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke
 ) -> None:
     plain, priced = tmp_path / "a.rbl", tmp_path / "b.rbl"
     given = [simulated.path, "--natural", "-l", "y", "--model", "logistic"]
@@ -273,6 +273,16 @@ def test_costs_become_the_threshold_and_decisions(
     figures = shown["thresholds"][0]["metrics"]["rb_probability"]
     assert figures["value"] == pytest.approx(0.05)
     assert figures["selected_rows"] == (prob >= 0.05).sum()
+    # It is called by its word, also where the number stands next to it.
+    assert shown["thresholds"][0]["threshold"] == "model"
+    assert shown["checks"][0]["expression"] == "recall@model<0.1"
+    check = ["--threshold", figures["value"], "--threshold", "model"]
+    fails = [*("--fail-if", "recall@model<=1"), *("--fail-if", f"recall@{figures['value']}<0")]
+    result = rebalance(["evaluate", out, "-l", "y", *check, *fails])
+    assert result.exit_code == 1
+    assert "'recall@model<=1': recall@model of 'rb_probability' is" in " ".join(
+        (result.stdout + result.stderr).split()
+    )
 
 
 def test_without_costs_there_is_no_decision_and_no_threshold(
