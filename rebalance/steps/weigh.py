@@ -17,6 +17,7 @@ from rebalance.core.class_weights import ClassWeight, require_ratio, require_wei
 from rebalance.core.corrections import CLASS_WEIGHT, FOCAL, OFFSET, Kind, correction_of
 from rebalance.core.labels import Label
 from rebalance.core.losses import Reweighted
+from rebalance.errors import UsageError
 from rebalance.learners.base import Settings, TrainingRows
 from rebalance.learners.class_base import ClassRows
 from rebalance.learners.penalties import DEFAULT_L2
@@ -24,6 +25,8 @@ from rebalance.steps.context import Context
 from rebalance.steps.weighting import Weighting
 
 Floats = NDArray[np.float64]
+
+OTHERS = "all others"  # the negatives, where one class of many is the positive
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,14 @@ def _factors(
 ) -> tuple[float, float]:
     """The weights of positives and negatives, which leave the rows' total weight as it is."""
     totals = np.array([own[y_true].sum(), own[~y_true].sum()])
-    negative = label.negatives[0] if len(label.negatives) == 1 else "all others"
+    negative = label.negatives[0] if len(label.negatives) == 1 else OTHERS
+    for value, _ in asked.class_weight.given if asked.class_weight is not None else ():
+        if negative == OTHERS and value not in (label.positive, OTHERS):
+            raise UsageError(
+                f"--class-weight names the class '{value}', and the label is '{label.positive}' "
+                "against all others, which are one class here",
+                remedy=f"write them as in '{label.positive}=10,{OTHERS}=2'",
+            )
     require_weight({label.positive: totals[0], negative: totals[1]})
     found = np.ones(2)
     if asked.class_weight is not None:
