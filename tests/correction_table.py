@@ -28,7 +28,7 @@ def _cells(row: Correction) -> tuple[str, ...]:
         done,
         ", ".join(row.learners) or "any, of other tools too",
         ", ".join(row.by) or "any formula",
-        f"**{row.kind}**",
+        f"**{row.kind}**" + ", at best as the sampler's row" * row.on_top,
         row.formula,
         row.remedy,
     )

@@ -6,7 +6,15 @@ from typing import get_args
 
 import pytest
 
-from rebalance.core.corrections import ANY, CORRECTIONS, DETECTOR, Kind, correction_of, in_short
+from rebalance.core.corrections import (
+    ANY,
+    CORRECTIONS,
+    DETECTOR,
+    Kind,
+    correction_of,
+    in_short,
+    worse,
+)
 from rebalance.learners.catalogue import ENTRIES
 from rebalance.samplers.chains import NAMES, THINNINGS
 from rebalance.samplers.imbalanced import CLASSIC
@@ -77,3 +85,12 @@ def test_what_design_section_1_calls_exact_and_approximate() -> None:
     assert correction_of("random-over", "gbm", "offset").kind == "approximate"
     assert correction_of("nonuniform,smote", "logistic", "offset").kind == "refused"
     assert {in_short(method) for method in THINNINGS} == {"exact"}
+
+
+def test_what_is_done_on_top_is_no_better_than_the_sampling() -> None:
+    assert {each for row in CORRECTIONS if row.on_top for each in row.methods} == {
+        *("class-weight", "focal", "curriculum", "two-stage")
+    }
+    assert worse("exact", "exact") == "exact"
+    assert worse("approximate", "exact") == "approximate"
+    assert worse("approximate", "refused") == "refused"

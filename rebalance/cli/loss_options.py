@@ -54,8 +54,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="SPEC",
         help="gbm, logistic: balanced, N/(C Nc) for N rows in C classes, Nc of class c; inverse, "
         "N/Nc; sqrt, 1/sqrt(Nc); effective:BETA, (1-BETA)/(1-BETA^Nc); or VALUE=W,... with 1 for "
-        "others. Rows are those of the fit. Probabilities are freed of the weights again: exactly "
-        "for logistic, about for gbm.",
+        "others, 'all others=W' next to --positive. Rows are those of the fit. Probabilities are "
+        "freed of the weights again: exactly for logistic, about for gbm.",
     ),
 )
 _NAMES = ("class_weight", "loss", "gamma", "alpha", "beta", "cost")

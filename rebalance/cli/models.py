@@ -9,6 +9,11 @@ import click
 from rebalance.cli.output import Console
 from rebalance.errors import RebalanceError
 
+_FOOTNOTE = (
+    "exact: the formula that undoes the sampling is, not that a model is right; --calibrate-on "
+    "TABLE measures that."
+)
+
 
 class ModelName(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """The name of a learner; one that is unknown is refused with the nearest."""
@@ -57,7 +62,14 @@ def show_models(*, as_json: bool) -> None:
     from rich.text import Text
 
     title = Text("Learners of rebalance train", style="bold")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption=Text(_FOOTNOTE),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     headers = ("--model", "what it is", "probabilities", "made true by", "missing values", "--set")
     for header in headers:
         table.add_column(Text(header), no_wrap=header in ("--model", "--set"))

@@ -37,7 +37,7 @@ from rebalance.cli.output import Console, facts
 @click.option(
     "--method",
     type=click.Choice(["nonuniform", "uniform"]),
-    help="How negatives are chosen.  [default: nonuniform]",
+    help="How negatives are chosen.  [default: nonuniform; uniform for one-class learners]",
 )
 @click.option(
     "--pilot-model",

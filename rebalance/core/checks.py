@@ -168,6 +168,9 @@ def parse_check(
 
 
 def _known_threshold(named: str, thresholds: Sequence[Threshold], where: str) -> Threshold:
+    for each in thresholds:
+        if each.word and each.word == named:
+            return each
     threshold = parse_threshold(named)
     if threshold not in thresholds:
         given = ", ".join(str(each) for each in thresholds)

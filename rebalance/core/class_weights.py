@@ -30,6 +30,8 @@ from rebalance.errors import DataError, UsageError, nearest
 Floats = NDArray[np.float64]
 
 NAMES = ("balanced", "inverse", "sqrt")
+# Beyond it the fit sees one class alone, and the log odds that come off again are no longer known.
+LARGEST_RATIO = 1e6
 FORMS = "balanced, inverse, sqrt, effective:BETA as in effective:0.999, or VALUE=W as in 1=10,0=1"
 
 
@@ -55,7 +57,7 @@ class ClassWeight:
 
         Raises
         ------
-        UsageError : a class is named that is not there.
+        UsageError : a class is named that is not there, or weights given are too far apart.
 
         >>> ClassWeight("balanced").factors(["1", "0"], np.array([10.0, 90.0])).round(4).tolist()
         [5.0, 0.5556]
@@ -82,7 +84,9 @@ class ClassWeight:
                     remedy=nearest(value, values),
                 )
         weights = dict(self.given)
-        return np.array([weights.get(value, 1.0) for value in values])
+        found = np.array([weights.get(value, 1.0) for value in values])
+        require_ratio(found, f"--class-weight '{self}'")
+        return found
 
 
 def parse_class_weight(text: str) -> ClassWeight:
@@ -140,6 +144,25 @@ def effective(beta: float | str, where: str) -> ClassWeight:
             remedy="give 0.9, 0.99, 0.999 or 0.9999",
         )
     return ClassWeight("effective", found)
+
+
+def require_ratio(weights: Floats, where: str) -> None:
+    """Check that weights that a user gave, all above 0, are not too far apart.
+
+    Raises
+    ------
+    UsageError : one is more than `LARGEST_RATIO` times another.
+    """
+    least, most = float(weights.min()), float(weights.max())
+    if most / LARGEST_RATIO > least:
+        raise UsageError(
+            f"the weights of the classes go from {least:g} to {most:g}, and none may be more than "
+            f"{LARGEST_RATIO:,.0f} times another",
+            where=where,
+            remedy="give weights that are closer; a class that is not named has 1"
+            if where.startswith("--class-weight")
+            else "give a number further from 0 and 1",
+        )
 
 
 def require_weight(totals: Mapping[str, float]) -> None:

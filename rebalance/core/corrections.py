@@ -9,7 +9,7 @@ Commands look here for what they say, and the guide's table is made from it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["exact", "approximate", "calibrated", "refused"]
 
@@ -31,6 +31,7 @@ class Correction:
     learners : as --model says it; empty for all, those of other tools too.
     by : as --correction says it, or the option of `rebalance correct`; empty for whatever is asked.
     remedy : what to do where that is not enough; "" where it is.
+    on_top : it is done on top of a sampler, which has a row of its own: the worse of both counts.
     """
 
     methods: tuple[str, ...]
@@ -39,6 +40,7 @@ class Correction:
     kind: Kind
     formula: str
     remedy: str = ""
+    on_top: bool = False
 
 
 _UNKNOWN = Correction(
@@ -158,6 +160,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         "exact",
         "weights act as pi: fit logit p_s = g + l + log(w_1 / w_0); logit p = g; with a large "
         "penalty approximate",
+        on_top=True,
     ),
     Correction(
         (CLASS_WEIGHT,),
@@ -166,6 +169,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         "approximate",
         "the same; trees are regularised by the weighted rows",
         "--calibrate-on TABLE",
+        on_top=True,
     ),
     Correction(
         (FOCAL,),
@@ -174,6 +178,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         "exact",
         "p = h(q) / (h(q) + h(1 - q)), h(v) = v / ((1-v)^gamma - gamma (1-v)^(gamma-1) v log v), "
         "then as for weights; with a large penalty approximate",
+        on_top=True,
     ),
     Correction(
         (FOCAL,),
@@ -182,6 +187,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         "approximate",
         "the same; trees stop short of the loss's minimum",
         "--calibrate-on TABLE",
+        on_top=True,
     ),
     Correction(
         (CURRICULUM,),
@@ -191,6 +197,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         "each stage keeps rows with pi_k(a) and starts from the log odds so far + log pi_1 - log "
         "pi_0, which the next drops",
         "--calibrate-on TABLE",
+        on_top=True,
     ),
     Correction(
         (TWO_STAGE,),
@@ -200,6 +207,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         "the second stage keeps rows with pi_k and starts from the first one's log odds + log pi_1 "
         "- log pi_0, which is dropped",
         "--calibrate-on TABLE",
+        on_top=True,
     ),
     _UNKNOWN,
     Correction(
@@ -260,6 +268,15 @@ def correction_of(method: str, learner: str, by: str) -> Correction:
         and (not row.by or by in row.by)
     ]
     return min(fitting, key=rank, default=_UNKNOWN)
+
+
+def worse(*kinds: Kind) -> Kind:
+    """The kind of what was done in several ways at once: no better than any of them.
+
+    >>> worse("exact", "approximate")
+    'approximate'
+    """
+    return max(kinds, key=get_args(Kind).index)
 
 
 def in_short(method: str) -> str:

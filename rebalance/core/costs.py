@@ -48,7 +48,8 @@ def parse_costs(text: str) -> Costs:
 
     Raises
     ------
-    UsageError : not that, or a cost that is not above 0.
+    UsageError : not that, a cost that is not above 0, or costs so far apart that their threshold is
+        0 or 1: every row, or none, would be called positive.
 
     >>> parse_costs("fn=10, fp=1")
     Costs(fp=1.0, fn=10.0)
@@ -77,4 +78,12 @@ def parse_costs(text: str) -> Costs:
         found[name] = cost
     if len(found) < 2:
         raise UsageError("one of the two costs is missing", where=where, remedy=_REMEDY)
-    return Costs(found["fp"], found["fn"])
+    costs = Costs(found["fp"], found["fn"])
+    if not 0 < costs.threshold < 1:
+        raise UsageError(
+            f"the costs are so far apart that their threshold is {costs.threshold:g}: "
+            f"{'no row' if costs.threshold else 'every row'} would be called positive",
+            where=where,
+            remedy="give costs that are closer to each other",
+        )
+    return costs

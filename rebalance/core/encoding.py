@@ -222,7 +222,13 @@ class Encoder:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Encoder:
-        """The encoder that `to_document` described."""
+        """The encoder that `to_document` described.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError, AttributeError : no encoder is described.
+        """
+        kinds, widths = dict(document["kinds"].items()), dict(document["widths"].items())
         terms: list[Numeric | Coded] = []
         for stored in document["terms"]:
             fields = dict(stored)
@@ -231,10 +237,10 @@ class Encoder:
             else:
                 fields |= {name: tuple(fields[name]) for name in ("levels", "shares")}
                 terms.append(Coded(**fields))
+        if not terms or not kinds.keys() >= {term.feature for term in terms} | widths.keys():
+            raise ValueError("the terms are not of the features")
         recipe = Recipe.from_document(document["recipe"]) if "recipe" in document else None
-        return cls(
-            document["kinds"], tuple(terms), document["left_out"], document["widths"], recipe
-        )
+        return cls(kinds, tuple(terms), dict(document["left_out"].items()), widths, recipe)
 
     def values(self, columns: Columns, *, checked: bool = True) -> list[Any]:
         """The values of every term, shape (n,): reals with NaN where missing, or codes.

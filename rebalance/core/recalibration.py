@@ -239,8 +239,12 @@ def _signed(value: float) -> str:
     return f"{'-' if value < 0 else '+'} {abs(value):.4f}"
 
 
-def _not_rising() -> FitError:
-    return FitError(
+class NotRisingError(FitError):
+    """The log odds rank the rows no better than chance."""
+
+
+def _not_rising() -> NotRisingError:
+    return NotRisingError(
         "the model ranks no better than chance on these rows, or the wrong way round: no "
         "recalibration that keeps its order can mend it",
         remedy="look at its roc_auc with 'rebalance evaluate'",

@@ -7,7 +7,7 @@ among the probabilities of the rows themselves.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -29,13 +29,17 @@ _ROUNDING = 1 - 1e-12  # sums of weights may miss a share by their rounding
 class Threshold:
     """A threshold as asked for; `target` is the number in it (for f1 there is none: 0).
 
-    Two ways of writing the same threshold are equal: recall=.8 and recall=0.80.
+    Two ways of writing the same threshold are equal: recall=.8 and recall=0.80. `word` is what it
+    is called where it was asked for by one, as the threshold "model".
     """
 
     kind: Kind
     target: float = 0.0
+    word: str = field(default="", compare=False)
 
     def __str__(self) -> str:
+        if self.word:
+            return self.word
         if self.kind == "f1":
             return "f1"
         number = f"{self.target:.0f}" if self.kind == "top" else repr(self.target)

@@ -9,6 +9,12 @@ from rebalance.errors import UsageError
 from rebalance.learners.base import Learner, Settings
 from rebalance.learners.catalogue import entry_of, option_of
 
+# Settings that mean something to some learners only, by the names of `learners.base.Settings`.
+OF_SOME = (
+    "l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves", "curriculum",
+    "two_stage",
+)  # fmt: skip
+
 
 def get_learner(name: str, settings: Settings | None = None) -> Learner:
     """The learner of this name, once sure that it knows every setting that was given.
@@ -22,10 +28,7 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
     entry = entry_of(name)
     kind = getattr(import_module(f"rebalance.learners.{entry.path[0]}"), entry.path[1])
     learner: Learner = kind() if name in _WITHOUT_ENTRY else kind(entry)
-    for setting in (
-        "l1", "l2", "cross_validate", "robust", "rounds", "learning_rate", "leaves", "curriculum",
-        "two_stage",
-    ):  # fmt: skip
+    for setting in OF_SOME:
         if getattr(settings, setting, None) is not None and setting not in learner.accepts:
             raise UsageError(
                 f"{option_of(setting)} is no option of the learner '{name}'",

@@ -163,8 +163,8 @@ class Detector(Listed):
             encoder,
             self.name,
             kept,
-            document["center"],
-            document["scale"],
+            float(document["center"]),
+            float(document["scale"]),
             document["fitted_on"],
             document["commons"],
         )

@@ -77,4 +77,4 @@ def with_focal(scores: Fitted, members: Mapping[str, bytes]) -> Fitted:
     if MEMBER not in members:
         return scores
     document = json.loads(members[MEMBER])
-    return FocalModel(scores, UndoFocal(document["gamma"], document["class_shift"]))
+    return FocalModel(scores, UndoFocal(float(document["gamma"]), float(document["class_shift"])))

@@ -22,6 +22,7 @@ from rebalance.learners.focal_boosting import focal_boosting
 from rebalance.learners.forest import Forest, read_forest
 from rebalance.learners.staged import staged
 from rebalance.learners.trees import Trees
+from rebalance.learners.trees_text import trees_text
 
 Floats = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ class GradientBoosting:
         document = json.loads(members["gbm.json"])
         trees = TreeModel(
             Encoder.from_document(document["encoder"]),
-            members["trees.txt"].decode(),
+            trees_text(members["trees.txt"]),
             document["rounds"],
             document["found_by"],
         )

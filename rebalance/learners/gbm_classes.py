@@ -20,6 +20,7 @@ from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
 from rebalance.learners.class_base import ClassFitted, ClassRows
 from rebalance.learners.forest import Forest, read_forests
 from rebalance.learners.trees import Trees
+from rebalance.learners.trees_text import trees_text
 
 Floats = NDArray[np.float64]
 
@@ -94,7 +95,7 @@ class ClassBoosting:
         document = json.loads(members["gbm.json"])
         return ClassTreeModel(
             Encoder.from_document(document["encoder"]),
-            members["trees.txt"].decode(),
+            trees_text(members["trees.txt"]),
             document["rounds"],
             document["found_by"],
             classes=document["classes"],

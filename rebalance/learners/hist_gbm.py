@@ -114,7 +114,7 @@ class HistGradientBoosting(Listed):
         for tree in trees:
             _check(tree, len(encoder.names), document["made_by"])
         return HistogramTrees(
-            encoder, document["level"], trees, document["found_by"], document["made_by"]
+            encoder, float(document["level"]), trees, document["found_by"], document["made_by"]
         )
 
     def _find_rounds(self, matrix: Floats, rows: TrainingRows, fixed: dict[str, Any]) -> int:

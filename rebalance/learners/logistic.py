@@ -26,6 +26,7 @@ from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
 from rebalance.learners.focal_glm import minimise_focal
 from rebalance.learners.glm import Maximum, Penalty, Problem, maximise, one_thread
 from rebalance.learners.penalties import choose_penalty
+from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
 
@@ -152,9 +153,12 @@ class Logistic:
     def load(self, members: Mapping[str, bytes]) -> Fitted:
         """The model that `members` described; older ones have neither l1 nor estimates."""
         document = json.loads(members["logistic.json"])
+        encoder = Encoder.from_document(document["encoder"])
         stored = np.load(io.BytesIO(members["coefficients.npy"]), allow_pickle=False)
+        if stored.shape != (1 + len(encoder.names),) or stored.dtype != np.float64:
+            raise damaged("the coefficients", "they are not those of the features")
         found = LinearModel(
-            Encoder.from_document(document["encoder"]),
+            encoder,
             float(stored[0]),
             stored[1:],
             Penalty(document.get("l1", 0.0), document["l2"]),

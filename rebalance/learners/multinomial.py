@@ -21,6 +21,7 @@ from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassFitted, ClassRows
 from rebalance.learners.encoded import LEVEL_ROWS, MAX_LEVELS, Encoded
 from rebalance.learners.penalties import DEFAULT_L2
+from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
 
@@ -111,9 +112,13 @@ class Multinomial:
     def load(self, members: Mapping[str, bytes]) -> ClassFitted:
         """The model that `members` described."""
         document = json.loads(members["multinomial.json"])
+        encoder = Encoder.from_document(document["encoder"])
+        stored = np.load(io.BytesIO(members["coefficients.npy"]), allow_pickle=False)
+        if stored.ndim != 2 or len(stored) != 1 + len(encoder.names) or stored.dtype != np.float64:
+            raise damaged("the coefficients", "they are not those of the features")
         return MultinomialModel(
-            Encoder.from_document(document["encoder"]),
-            np.load(io.BytesIO(members["coefficients.npy"]), allow_pickle=False),
+            encoder,
+            stored,
             document["l2"],
             document["iterations"],
         )

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -119,6 +119,8 @@ def load_votes(name: str, members: Mapping[str, bytes]) -> TreeVotes:
     made_by = document["made_by"]
     trees = from_member(members["trees.skops"], TREES, made_by)
     weights = np.load(io.BytesIO(members["weights.npy"]), allow_pickle=False)
+    if weights.ndim != 1 or weights.dtype != np.float64 or document["form"] not in get_args(Form):
+        raise damaged(made_by, "its weights are no numbers")
     if not isinstance(trees, list) or not len(trees) == len(weights) == sum(document["bags"]):
         raise damaged(made_by, "the number of trees is another")
     for tree in trees:

@@ -68,6 +68,8 @@ class XgboostModel(Encoded):
 
     @cached_property
     def _booster(self) -> Any:
+        if not self.content.startswith(b"{"):  # of nothing, XGBoost ends the process
+            raise damaged(self.made_by, "there are no trees")
         found = _library().Booster()
         try:
             found.load_model(bytearray(self.content))

@@ -15,9 +15,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from rebalance.core.design import UNIFORM
 from rebalance.core.labels import is_positive
 from rebalance.core.log_odds_cells import Outcomes, OutcomeSums, gather
 from rebalance.core.miscalibration import measure
+from rebalance.core.recalibration import NotRisingError
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
@@ -86,7 +88,7 @@ def calibrate(refits: Refits, table: Table, wanted: Wanted, context: Context) ->
     Raises
     ------
     DataError : a class or a feature is missing, or values that cannot be read.
-    FitError : the recalibration asked for cannot be fitted.
+    FitError : the recalibration asked for cannot be fitted, as where the model ranks by chance.
     """
     model = refits.model
     table.require_features(model.kinds, "the model")
@@ -112,7 +114,16 @@ def calibrate(refits: Refits, table: Table, wanted: Wanted, context: Context) ->
             "rows came from: if they are the same in another order, calibration looks better than "
             "it is; give them in the order they had, or other rows"
         )
-    return recalibrate(outcomes, 0 if unseen is None else len(unseen[0]), wanted, context)
+    try:
+        return recalibrate(outcomes, 0 if unseen is None else len(unseen[0]), wanted, context)
+    except NotRisingError as exc:
+        if model.scale != "score" or model.drawn is None or model.drawn.design.score == UNIFORM:
+            raise
+        raise FitError(
+            exc.what,
+            remedy="draw the sample with --method uniform: this one keeps negatives that look like "
+            f"positives, and --model {model.learner} takes them for usual; or {exc.remedy}",
+        ) from exc
 
 
 # Numbers of rows, rising, and their log odds, each of shape (m,).

@@ -20,7 +20,7 @@ from rebalance.core.miscalibration import Calibration, measure
 from rebalance.core.recalibration import Recalibration, fit_recalibration
 from rebalance.core.saturated import Bounds
 from rebalance.errors import DataError
-from rebalance.steps.calibrate import refuse_sample
+from rebalance.steps.calibrate import WIDEST, refuse_sample
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_label
 from rebalance.steps.memory import LIGHT, MB, Need, open_within
@@ -32,6 +32,8 @@ Floats = NDArray[np.float64]
 
 # What is fitted where the user names nothing: two numbers, which few positives determine.
 USUAL = "platt"
+# Of a class. Two numbers fitted to fewer are noise: the slope's interval may go from -0.8 to 10.5.
+FEWEST = 10
 # The folds' sums, and what is made of them; scikit-learn for isotonic.
 _NEED = Need(LIGHT + 200 * MB)
 _MEND = "mend it, or leave that row out"
@@ -106,7 +108,7 @@ def calibrate_column(wanted: LabelledRows, column: str, context: Context) -> Col
     ------
     UsageError : the table is a sample, or the label and the probability are one column.
     DataError : a column is missing, a probability is none, all are the same or all are 0 or 1, or
-        the label has one class.
+        the label has one class or too few rows of one.
     FitError : the map cannot be fitted, or the probabilities do not rank the rows.
     """
     table = open_within(wanted.on, context, _NEED)
@@ -118,9 +120,12 @@ def calibrate_column(wanted: LabelledRows, column: str, context: Context) -> Col
     sums = _outcomes(table, seen, column, context)
     _tell_certain(seen, context)
     outcomes, method = sums.whole(), wanted.method or USUAL
+    _refuse_few(outcomes, f"{table.place}, column '{wanted.label}'")
     if wanted.method is None:
         context.note(f"calibrated by {USUAL}; --recalibrate names beta or isotonic instead")
     fitted = fit_recalibration(method, outcomes)
+    before, after = measure(outcomes), _after(sums.moved(method), context)
+    _tell_wide(after or before, outcomes, context)
     return ColumnCalibration(
         on=wanted.on,
         label=seen.label,
@@ -129,9 +134,9 @@ def calibrate_column(wanted: LabelledRows, column: str, context: Context) -> Col
         at_zero=seen.at_zero,
         at_one=seen.at_one,
         bounds=seen.bounds,
-        before=measure(outcomes),
+        before=before,
         recalibration=fitted,
-        after=_after(sums.moved(method), context),
+        after=after,
     )
 
 
@@ -191,6 +196,30 @@ def _outcomes(table: Table, seen: _Seen, column: str, context: Context) -> Folde
             log_odds = seen.bounds.log_odds(probabilities(batch, column, _MEND))
             sums.add(y_true, log_odds, uniforms(0, Purpose.FOLDS, batch.start, len(batch)))
     return sums
+
+
+def _refuse_few(outcomes: Outcomes, where: str) -> None:
+    counts = {"positive": outcomes.positives, "negative": outcomes.rows - outcomes.positives}
+    for word, count in counts.items():
+        if count < FEWEST:
+            raise DataError(
+                f"the table to calibrate on has {count} {word}{'s' * (count != 1)}, and fewer than "
+                f"{FEWEST} do not tell how to calibrate",
+                where=where,
+                remedy="give more labelled rows of the natural distribution",
+            )
+
+
+def _tell_wide(found: Calibration, outcomes: Outcomes, context: Context) -> None:
+    """Say what so few rows do not tell."""
+    wide = found.too_wide(WIDEST)
+    if wide:
+        fewest = min(outcomes.positives, outcomes.rows - outcomes.positives)
+        context.note(
+            f"from {fewest:,} rows of the rarer class {' and '.join(wide)} "
+            f"{'is' if len(wide) == 1 else 'are'} known less well than to +-{WIDEST:g}: the "
+            "calibration is as uncertain; more rows to calibrate on make it better"
+        )
 
 
 def _tell_certain(seen: _Seen, context: Context) -> None:

@@ -21,7 +21,8 @@ from rebalance.core.folds import stratified_folds
 from rebalance.core.log_odds_cells import gather
 from rebalance.core.recalibration import fit_recalibration
 from rebalance.errors import FitError, UsageError
-from rebalance.learners.catalogue import AUTO, DEFAULT_CALIBRATION, entry_of
+from rebalance.learners import OF_SOME
+from rebalance.learners.catalogue import AUTO, DEFAULT_CALIBRATION, entry_of, option_of
 from rebalance.steps.context import Context
 from rebalance.steps.refits import FOLDS, Refits
 from rebalance.steps.train_task import TrainAsked, TrainTask
@@ -44,8 +45,8 @@ class Choice:
     log_loss: dict[str, float] | None = None
 
     def applied(self, asked: TrainAsked) -> TrainAsked:
-        """What is asked for, with this learner; settings of boosting are for gbm alone."""
-        return _with(asked, self.model)
+        """What is asked for, with this learner."""
+        return replace(asked, model=self.model)
 
     def document(self) -> dict[str, Any]:
         """The choice as JSON."""
@@ -113,17 +114,26 @@ def choose(
         found = Choice(GBM, f"{said}; a {BALANCED} knows no --correction {asked.correction}")
     elif task.sample_weight is not None:
         found = Choice(GBM, f"{said}; a {BALANCED} takes no weights of rows")
+    elif unknown := _unknown(asked):
+        found = Choice(GBM, f"{said}; a {BALANCED} knows no {unknown}")
     else:
-        found = _by_log_loss(said, [partial(contest, _with(asked, each), task) for each in RIVALS])
+        rivals = [replace(asked, model=each) for each in RIVALS]
+        found = _by_log_loss(said, [partial(contest, rival, task) for rival in rivals])
     context.note(f"--model auto is {found.model}: {found.why}")
     return found
 
 
-def _with(asked: TrainAsked, model: str) -> TrainAsked:
-    settings = asked.settings
-    if model != GBM:
-        settings = replace(settings, rounds=None, learning_rate=None, leaves=None)
-    return replace(asked, model=model, settings=settings)
+def _unknown(asked: TrainAsked) -> str:
+    """The options that were given and mean nothing to a balanced forest; "" of none."""
+    known, settings, weighting = entry_of(BALANCED).accepts, asked.settings, asked.weighting
+    found = []
+    if weighting.weighs and "class_weight" not in known:
+        found.append(weighting.option)
+    if weighting.gamma is not None and "gamma" not in known:
+        found.append(f"--loss {weighting.loss}")
+    given = [name for name in OF_SOME if getattr(settings, name) is not None]
+    found += [option_of(name) for name in given if name not in known]
+    return ", ".join(dict.fromkeys(found))
 
 
 def _by_log_loss(said: str, contest: Sequence[Callable[[], Refits]]) -> Choice:

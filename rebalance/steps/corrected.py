@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from rebalance.core.corrections import CURRICULUM, TWO_STAGE, correction_of
+from dataclasses import replace
+from typing import Any
+
+from rebalance.core.corrections import CURRICULUM, TWO_STAGE, correction_of, worse
 from rebalance.learners.base import Settings
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
 from rebalance.steps.weigh import Weighed
+from rebalance.steps.weighting import Weighting
 
 
 def tell_corrected(
@@ -38,3 +42,17 @@ def tell_corrected(
             f"predicted_over_observed; better is {row.remedy}"
         )
     return bent if bent is not None and row.kind == "exact" else row.kind
+
+
+def weighting_of(model: Model, weighed: Weighed | None, asked: Weighting) -> dict[str, Any] | None:
+    """What became of class weights and the loss, as JSON; they are undone as truly as the sampling.
+
+    For they are of a fit to the sample, whose log odds are the population's by its own correction.
+    """
+    if weighed is None:
+        return None
+    if weighed.correction != "none" and model.drawn is not None:
+        method = model.drawn.design.method
+        sampling = correction_of(method, model.learner, model.correction).kind
+        weighed = replace(weighed, correction=worse(weighed.correction, sampling))
+    return weighed.document(asked)

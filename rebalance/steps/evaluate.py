@@ -139,8 +139,7 @@ def evaluate(
         picture_format(plot)
     check_outputs([plot], inputs, clobber=clobber)
     table = open_table(inputs, context.reading)
-    thresholds, checks = with_models_threshold(table, thresholds, checks)
-    cuts = list(dict.fromkeys(parse_threshold(text) for text in thresholds))
+    cuts = with_models_threshold(table, thresholds, checks)
     of_classes = class_columns_of(table, label, probabilities, positive)
     if of_classes is not None:
         return class_evaluate(

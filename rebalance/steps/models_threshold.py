@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 
+from rebalance.core.thresholds import Threshold, parse_threshold
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.predict import THRESHOLD_KEY
 from rebalance.storage.tables import Table
@@ -15,8 +16,8 @@ MODELS_THRESHOLD = "model"
 
 def with_models_threshold(
     table: Table, thresholds: Sequence[str], checks: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """The thresholds and checks with a number where they say "model".
+) -> list[Threshold]:
+    """The thresholds, each once, with the table's own where they say "model".
 
     Raises
     ------
@@ -30,7 +31,7 @@ def with_models_threshold(
                     f"--fail-if '{text}' is about a threshold that is not asked for",
                     remedy=f"add --threshold {MODELS_THRESHOLD}",
                 )
-        return list(thresholds), list(checks)
+        return list(dict.fromkeys(map(parse_threshold, thresholds)))
     written = table.metadata.get(THRESHOLD_KEY.encode())
     if written is None:
         raise UsageError(
@@ -49,8 +50,9 @@ def with_models_threshold(
             where=f"file '{table.title}'",
             remedy="give a number with --threshold",
         )
-    number = repr(value)
-    return (
-        [number if text.strip() == MODELS_THRESHOLD else text for text in thresholds],
-        [text.replace(f"@{MODELS_THRESHOLD}", f"@{number}") for text in checks],
-    )
+    models = Threshold("value", value, MODELS_THRESHOLD)
+    found = [
+        models if text.strip() == MODELS_THRESHOLD else parse_threshold(text) for text in thresholds
+    ]
+    # By its word, too, where the number is given next to it.
+    return [models if each == models else each for each in dict.fromkeys(found)]

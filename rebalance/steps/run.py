@@ -25,7 +25,7 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.recalibrate import AUTO, Wanted
 from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
-from rebalance.steps.suited import model_of_classes, pilot_for, refuse_unusable
+from rebalance.steps.suited import method_for, model_of_classes, pilot_for, refuse_unusable
 from rebalance.steps.together import made_together
 from rebalance.steps.train import TrainResult, train
 from rebalance.steps.train_task import TrainAsked
@@ -101,7 +101,7 @@ def run(
     target = _directory(directory, sources, clobber=clobber)
     pilot_model = pilot_model or pilot_for(model)
     learner = refuse_unusable(model, weighting.settings(settings), recalibrate, sample_weight)
-    weighting.refuse_unknown(learner)
+    weighting.refuse_unknown(learner, settings)
     table = open_table(inputs, context.reading)
     try:
         positives, negatives = _look(table, label, positive, context)
@@ -138,7 +138,7 @@ def run(
         test=test,
         time=time,
         key=key,
-        method=method,
+        method=method_for(model, method, context),
         pilot_model=pilot_model,
         model=model,
         positive=positive,

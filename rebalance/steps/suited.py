@@ -87,6 +87,17 @@ def pilot_for(model: str) -> str:
     return model if model in ("logistic", "gbm") else "gbm"
 
 
+def method_for(model: str, method: str | None, context: Context) -> str | None:
+    """The sampler of a run: uniform for a learner of the common class, where none was named."""
+    if method is not None or model == CHOSEN_LATER or not entry_of(model).one_class:
+        return method
+    context.note(
+        f"--method uniform it is: --model {model} learns the common class, of which another sample "
+        "keeps what looks like positives"
+    )
+    return UNIFORM
+
+
 def refuse_unusable(
     model: str, settings: Settings, recalibrate: str, sample_weight: str | None
 ) -> Learner:

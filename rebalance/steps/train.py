@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from rebalance.core.labels import ManyClassesError
-from rebalance.learners import get_learner
+from rebalance.learners import OF_SOME, get_learner
 from rebalance.learners.base import Learner, Settings
 from rebalance.learners.catalogue import AUTO, entry_of
 from rebalance.learners.engineered import features_of
@@ -20,7 +20,7 @@ from rebalance.steps.classes.artifacts.drawn import read_if_class_design
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.context import Context
-from rebalance.steps.corrected import tell_corrected
+from rebalance.steps.corrected import tell_corrected, weighting_of
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.estimates import tell_estimates, with_estimates
 from rebalance.steps.features import choose_features, tell_left_out
@@ -43,18 +43,6 @@ from rebalance.steps.weigh import weigh
 from rebalance.steps.weighting import described
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import Table, located
-
-GIVEN = (
-    "l1",
-    "l2",
-    "cross_validate",
-    "robust",
-    "rounds",
-    "learning_rate",
-    "leaves",
-    "curriculum",
-    "two_stage",
-)
 
 
 @dataclass(frozen=True)
@@ -158,6 +146,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         choice = choose(asked, task, loaded.y_true, partial(_contest, table, loaded, made), context)
         asked, task = suited(choice.applied(asked), task, context)
         learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
+        asked.weighting.refuse_unknown(learner, asked.settings)
     again = _fit(learner, table, loaded, task=task, made=made, asked=asked, context=context)
     calibrated = _calibrated(again, measured_on, asked.wanted, context)
     trained = again.model
@@ -195,7 +184,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         summary=trained.summary,
         corrected=tell_corrected(trained, asked.settings, again.weighed, context),
         calibrated=calibrated,
-        weighting=again.weighed.document(asked.weighting) if again.weighed else None,
+        weighting=weighting_of(trained, again.weighed, asked.weighting),
         costs=trained.costs.to_document() if trained.costs else None,
         choice=choice,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
@@ -211,7 +200,7 @@ def _checked(asked: TrainAsked) -> Learner:
     check_outputs([asked.output], sources, clobber=asked.clobber)
     learner = get_learner(asked.model, asked.weighting.settings(asked.settings))
     refuse_unsuited(asked)
-    asked.weighting.refuse_unknown(learner)
+    asked.weighting.refuse_unknown(learner, asked.settings)
     asked.weighting.refuse_calibration(asked.wanted.is_any)
     asked.wanted.refuse_contradictions(asked.inputs)
     return learner
@@ -287,7 +276,7 @@ def _contest(
 def _given(settings: Settings) -> dict[str, Any]:
     """The settings that make a difference, for the manifest."""
     chosen = asdict(settings)
-    found = {name: chosen[name] for name in GIVEN}
+    found = {name: chosen[name] for name in OF_SOME}
     return found | ({"set": list(settings.given)} if settings.given else {})
 
 

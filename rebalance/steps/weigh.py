@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.class_weights import ClassWeight, require_weight
-from rebalance.core.corrections import CLASS_WEIGHT, FOCAL, OFFSET, correction_of
+from rebalance.core.class_weights import ClassWeight, require_ratio, require_weight
+from rebalance.core.corrections import CLASS_WEIGHT, FOCAL, OFFSET, Kind, correction_of
 from rebalance.core.labels import Label
 from rebalance.core.losses import Reweighted
+from rebalance.errors import UsageError
 from rebalance.learners.base import Settings, TrainingRows
 from rebalance.learners.class_base import ClassRows
 from rebalance.learners.penalties import DEFAULT_L2
@@ -25,18 +26,20 @@ from rebalance.steps.weighting import Weighting
 
 Floats = NDArray[np.float64]
 
+OTHERS = "all others"  # the negatives, where one class of many is the positive
+
 
 @dataclass(frozen=True)
 class Weighed:
     """What came of it: the weights of the classes by value, and what is undone at prediction.
 
-    correction : how true that makes probabilities: "exact", "approximate", or "none" where they are
-        left as fitted.
+    correction : how true that makes probabilities, a kind of `core.corrections`; or "none" where
+        they are left as fitted.
     """
 
     reweighted: Reweighted
     weights: Mapping[str, float]
-    correction: str
+    correction: Kind | Literal["none"]
 
     def document(self, asked: Weighting) -> dict[str, Any] | None:
         """The result as JSON; None of a fit without weights or a loss of its own."""
@@ -119,18 +122,29 @@ def _factors(
 ) -> tuple[float, float]:
     """The weights of positives and negatives, which leave the rows' total weight as it is."""
     totals = np.array([own[y_true].sum(), own[~y_true].sum()])
-    negative = label.negatives[0] if len(label.negatives) == 1 else "all others"
+    negative = label.negatives[0] if len(label.negatives) == 1 else OTHERS
+    for value, _ in asked.class_weight.given if asked.class_weight is not None else ():
+        if negative == OTHERS and value not in (label.positive, OTHERS):
+            raise UsageError(
+                f"--class-weight names the class '{value}', and the label is '{label.positive}' "
+                "against all others, which are one class here",
+                remedy=f"write them as in '{label.positive}=10,{OTHERS}=2'",
+            )
     require_weight({label.positive: totals[0], negative: totals[1]})
     found = np.ones(2)
     if asked.class_weight is not None:
         found = asked.class_weight.factors([label.positive, negative], totals)
     if asked.alpha is not None:
-        found = found * [asked.alpha, 1 - asked.alpha]
+        alpha = np.array([asked.alpha, 1 - asked.alpha])
+        require_ratio(alpha, "--alpha")
+        found = found * alpha
         found = found * (totals.sum() / float(found @ totals))
     return float(found[0]), float(found[1])
 
 
-def _correction(found: Reweighted, asked: Weighting, settings: Settings, model: str) -> str:
+def _correction(
+    found: Reweighted, asked: Weighting, settings: Settings, model: str
+) -> Kind | Literal["none"]:
     """How true the probabilities are: exact where the model is parametric and hardly penalised."""
     if not found.bends:
         return "exact"

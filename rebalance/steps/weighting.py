@@ -98,19 +98,33 @@ class Weighting:
         """The learner's settings, with the loss."""
         return settings if self.gamma is None else replace(settings, gamma=self.gamma)
 
-    def refuse_unknown(self, learner: Learner) -> None:
+    @property
+    def option(self) -> str:
+        """The option that gives classes their weights, or the loss."""
+        return "--class-weight" if self.loss == "logloss" else f"--loss {self.loss}"
+
+    def refuse_unknown(self, learner: Learner, settings: Settings) -> None:
         """Check that the learner can fit what is asked for; a loss of its own `get_learner` checks.
 
         Raises
         ------
-        UsageError : it takes no class weights.
+        UsageError : it takes no class weights, or balances the classes itself: stages count the
+            weights as rows, so classes that are balanced by weights leave them nothing to do.
         """
+        for option, asked in (
+            ("--curriculum", settings.curriculum),
+            ("--two-stage", settings.two_stage),
+        ):
+            if asked and self.weighs:
+                raise UsageError(
+                    f"{option} and {self.option} are two ways to balance the classes",
+                    remedy="choose one",
+                )
         if self.weighs and "class_weight" not in learner.accepts:
-            option = "--class-weight" if self.loss == "logloss" else f"--loss {self.loss}"
             raise UsageError(
                 f"the learner '{learner.name}' takes no class weights whose probabilities could be "
                 "corrected",
-                where=option,
+                where=self.option,
                 remedy="leave it out, or choose --model gbm or logistic",
             )
 

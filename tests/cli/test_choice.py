@@ -65,14 +65,35 @@ def test_without_natural_rows_a_balanced_forest_is_not_tried(
 def test_rare_positives_are_a_contest_by_held_out_log_loss(
     folder: Path, tmp_path: Path, done: Invoke
 ) -> None:
-    natural = ["--calibrate-on", folder / "rare.parquet", "--rounds", 5]
-    found = chosen(done, folder, tmp_path, "rare", *natural)
+    found = chosen(done, folder, tmp_path, "rare", "--calibrate-on", folder / "rare.parquet")
     loss = found["log_loss"]
     assert set(loss) == {"gbm", "balanced-forest"}
     assert found["model"] == min(loss, key=loss.get)
     # 40 of 60,000: the entropy of that share is 0.0055, which a constant would have; 40 positives
     # far out tell more than that to either, but for noise of 1 / sqrt(40) = 16%, thrice.
     assert all(0 < value < 0.0055 * 1.5 for value in loss.values())
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--rounds", 5], "--rounds"),
+        (["--learning-rate", 0.2, "--leaves", 4], "--learning-rate, --leaves"),
+        (["--curriculum", "--rounds", 5], "--rounds, --curriculum"),
+        (["--class-weight", "balanced"], "--class-weight"),
+        (["--loss", "focal", "--rounds", 5], "--loss focal, --rounds"),
+        (["--loss", "focal", "--alpha", 0.25, "--rounds", 5], "--loss focal, --rounds"),
+        (["--correction", "weight"], "--correction weight"),
+    ],
+)
+def test_what_a_balanced_forest_does_not_know_leaves_gbm(
+    more: list[object], said: str, folder: Path, tmp_path: Path, done: Invoke
+) -> None:
+    natural = ["--calibrate-on", folder / "rare.parquet"]
+    found = chosen(done, folder, tmp_path, "rare", *natural, *more)
+    assert found["model"] == "gbm"
+    assert found["log_loss"] is None
+    assert found["why"].endswith(f"; a balanced-forest knows no {said}")
 
 
 def test_parameters_are_for_a_learner_that_is_named(

@@ -164,6 +164,10 @@ def test_a_model_of_a_smote_sample(simulated: Simulated, tmp_path: Path, done: I
     assert written["rb_probability"].to_numpy().sum() / observed == pytest.approx(1, abs=0.28)
 
 
+def few(y: np.ndarray, negatives: int, positives: int) -> np.ndarray:
+    return np.append(np.flatnonzero(~y)[:negatives], np.flatnonzero(y)[:positives])
+
+
 def changed(change: str, table: pa.Table) -> pa.Table:
     y = np.array(table["label"].to_pylist()) == "yes"
     score = table["score"].to_numpy()
@@ -182,9 +186,9 @@ def changed(change: str, table: pa.Table) -> pa.Table:
         "wrong way round": lambda: with_score(1 - score),
         "a sample": lambda: table.append_column("rb_pi", pa.array(np.ones(len(y)))),
         "no rows": lambda: table[:0],
-        "one positive": lambda: table.take(
-            np.append(np.flatnonzero(~y)[:500], np.flatnonzero(y)[0])
-        ),
+        "two positives": lambda: table.take(few(y, 38, 2)),
+        "nine of the rarer": lambda: table.take(few(y, 9, 500)),
+        "thirty positives": lambda: table.take(few(y, 500, 30)),
     }[change]()
 
 
@@ -201,7 +205,9 @@ def changed(change: str, table: pa.Table) -> pa.Table:
         ("wrong way round", 5, "the wrong way round"),
         ("a sample", 2, "this table is a sample (it has a column 'rb_pi')"),
         ("no rows", 3, "no rows"),
-        ("one positive", 0, "calibration after it is not known"),
+        ("two positives", 3, "has 2 positives, and fewer than 10 do not tell"),
+        ("nine of the rarer", 3, "has 9 positives, and fewer than 10 do not tell"),
+        ("thirty positives", 0, "from 30 rows of the rarer class predicted/observed and slope are"),
     ],
 )
 def test_files_that_do_not_serve(

@@ -266,6 +266,7 @@ def test_models_lists_every_learner(done: Invoke) -> None:
     found = json.loads(done(["train", "--models", "--json"]).output)["models"]
     assert [each["name"] for each in found][: len(ENTRIES)] == list(ENTRIES)
     shown = done(["train", "--models"]).output
+    assert "not that a model is right" in " ".join(shown.split())
     assert all(name in shown for name in ENTRIES)
 
 

@@ -237,8 +237,25 @@ def test_trees_are_called_approximate_and_come_near(
         assert 0.56 < prob.sum() / true < 1.66
 
 
+@pytest.mark.parametrize(
+    ("more", "undone"),
+    [
+        (["--class-weight", "balanced"], "approximate"),
+        (["--loss", "focal"], "approximate"),
+        (["--class-weight", "balanced", "--correction", "offset"], "exact"),
+    ],
+)
+def test_weights_are_undone_no_better_than_the_sampling(
+    more: list[str], undone: str, drawn: Path, tmp_path: Path, done: Invoke
+) -> None:
+    by = [] if "--correction" in more else ["--correction", "posthoc"]
+    given = ["--model", "logistic", *by, *more, "-o", tmp_path / "m.rbl"]
+    found = json.loads(done(["train", drawn, *given, "--json"]).stdout)
+    assert found["weighting"]["correction"] == found["corrected"] == undone
+
+
 def test_costs_become_the_threshold_and_decisions(
-    simulated: Simulated, tmp_path: Path, done: Invoke
+    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke
 ) -> None:
     plain, priced = tmp_path / "a.rbl", tmp_path / "b.rbl"
     given = [simulated.path, "--natural", "-l", "y", "--model", "logistic"]
@@ -256,6 +273,16 @@ def test_costs_become_the_threshold_and_decisions(
     figures = shown["thresholds"][0]["metrics"]["rb_probability"]
     assert figures["value"] == pytest.approx(0.05)
     assert figures["selected_rows"] == (prob >= 0.05).sum()
+    # It is called by its word, also where the number stands next to it.
+    assert shown["thresholds"][0]["threshold"] == "model"
+    assert shown["checks"][0]["expression"] == "recall@model<0.1"
+    check = ["--threshold", figures["value"], "--threshold", "model"]
+    fails = [*("--fail-if", "recall@model<=1"), *("--fail-if", f"recall@{figures['value']}<0")]
+    result = rebalance(["evaluate", out, "-l", "y", *check, *fails])
+    assert result.exit_code == 1
+    assert "'recall@model<=1': recall@model of 'rb_probability' is" in " ".join(
+        (result.stdout + result.stderr).split()
+    )
 
 
 def test_without_costs_there_is_no_decision_and_no_threshold(

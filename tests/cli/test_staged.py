@@ -102,10 +102,18 @@ def test_both_at_once_are_refused(drawn: Path, tmp_path: Path, rebalance: Invoke
     assert "--two-stage fits the log loss" in result.stderr
 
 
-def test_class_weights_next_to_a_curriculum(drawn: Path, tmp_path: Path, done: Invoke) -> None:
-    # Weights are undone, too: some 1,200 positives, as above.
-    out, other = tmp_path / "m.rbl", tmp_path / "other.parquet"
-    pq.write_table(simulate(60_000, 8)[0], other)
-    both = ["--curriculum", "--class-weight", "balanced", "--rounds", 64]
-    done(["train", drawn, *both, *FAST, "-o", out, "-q"])
-    assert over(done, out, other, tmp_path / "p.parquet") == pytest.approx(1, abs=0.2)
+@pytest.mark.parametrize("option", ["--curriculum", "--two-stage"])
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (["--class-weight", "balanced"], "--class-weight"),
+        (["--loss", "class-balanced"], "--loss class-balanced"),
+    ],
+)
+def test_class_weights_are_another_way_to_balance(
+    option: str, weights: list[str], said: str, drawn: Path, tmp_path: Path, rebalance: Invoke
+) -> None:
+    result = rebalance(["train", drawn, option, *weights, "-o", tmp_path / "m.rbl"])
+    assert result.exit_code == 2
+    assert f"{option} and {said} are two ways to balance the classes; choose one" in result.stderr
+    assert not (tmp_path / "m.rbl").exists()

@@ -73,3 +73,14 @@ def test_what_is_no_weight_is_said(spec: str, said: str) -> None:
 def test_an_unknown_class_is_named() -> None:
     with pytest.raises(UsageError, match="'d', which is not there"):
         parse_class_weight("d=2").factors(NAMES, COUNTS)
+
+
+@pytest.mark.parametrize("spec", ["a=1e308,b=1e-308", "a=1e200,c=1e-200", "b=1e300", "c=0.9e-6"])
+def test_weights_that_are_too_far_apart_are_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match="more than 1,000,000 times another, --class-weight"):
+        parse_class_weight(spec).factors(NAMES, COUNTS)
+
+
+def test_a_million_times_another_is_the_most() -> None:
+    found = parse_class_weight("a=1e6").factors(NAMES, COUNTS)
+    assert found[0] / found[1] == pytest.approx(1e6)

@@ -36,6 +36,8 @@ def test_costs_come_back() -> None:
         ("fp=1,fp=2", "twice"),
         ("tp=1,fn=2", "no cost"),
         ("", "no cost"),
+        ("fp=1e-320,fn=1e300", "threshold is 0: every row would be called positive"),
+        ("fp=1e300,fn=1e-320", "threshold is 1: no row would be called positive"),
     ],
 )
 def test_what_is_no_cost_is_said(text: str, said: str) -> None:

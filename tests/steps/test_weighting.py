@@ -83,7 +83,7 @@ def test_a_class_without_rows_has_no_weight() -> None:
 )
 def test_learners_that_cannot_be_corrected_for_weights_are_refused(more: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="'other' takes no class weights"):
-        Weighting.of(**more).refuse_unknown(Other())  # type: ignore[arg-type]
+        Weighting.of(**more).refuse_unknown(Other(), Settings())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,19 @@ def test_what_is_exact_is_called_so(
     )
     assert weighed.correction == expected
     assert bool(context.notes) == (expected == "approximate")
+
+
+def test_all_others_are_named_so_where_one_class_is_the_positive() -> None:
+    given, many = rows(np.arange(8) < 2), Label("y", "a", ("b", "c"))
+
+    def weighed(spec: str) -> dict[str, float]:
+        asked = Weighting.of(class_weight=spec)
+        _, found = weigh(given, many, asked, settings=Settings(), model="gbm", context=Context())
+        return dict(found.weights)
+
+    found = weighed("a=10,all others=2")
+    assert found["a"] / found["b"] == pytest.approx(5)
+    assert found["b"] == found["c"]
+    for spec in ("b=2", "a=10,z=2"):
+        with pytest.raises(UsageError, match="write them as in 'a=10,all others=2'"):
+            weighed(spec)

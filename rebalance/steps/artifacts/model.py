@@ -19,7 +19,7 @@ from rebalance.core.recalibration import Recalibration, read_recalibration
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
 from rebalance.steps.artifacts.drawn import Drawn
-from rebalance.storage.artifacts import pack, read_artifact
+from rebalance.storage.artifacts import pack, read_artifact, undamaged
 from rebalance.storage.tables import Batch
 
 Floats = NDArray[np.float64]
@@ -180,6 +180,11 @@ def read_model(path: str) -> Model:
     ArtifactError : see `storage.artifacts.read_artifact`.
     """
     manifest, members = read_artifact(path, "model")
+    with undamaged("model", path):
+        return _model(manifest, members, path)
+
+
+def _model(manifest: Mapping[str, Any], members: Mapping[str, bytes], path: str) -> Model:
     design = members.get("design.json")
     recalibration, costs = manifest.get("recalibration"), manifest.get("costs")
     return Model(
@@ -189,7 +194,7 @@ def read_model(path: str) -> Model:
         correction=manifest["correction"],
         scale=manifest["scale"],
         starts_from_pilot=manifest["starts_from_pilot"],
-        constant_log_odds=manifest["constant_log_odds"],
+        constant_log_odds=float(manifest["constant_log_odds"]),
         drawn=Drawn.from_json(design, f"{path} (its design)") if design else None,
         summary=manifest["summary"],
         sample_weight=manifest["sample_weight"],

@@ -20,7 +20,7 @@ from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
 from rebalance.learners.logistic import LinearModel
 from rebalance.steps.artifacts.stored import Columns, StoredPilot
-from rebalance.storage.artifacts import artifact_bytes, pack, unpack
+from rebalance.storage.artifacts import artifact_bytes, pack, undamaged, unpack
 
 Floats = NDArray[np.float64]
 
@@ -93,6 +93,13 @@ def load_pilot(content: bytes, title: str) -> Pilot:
     ArtifactError : see `storage.artifacts.unpack`.
     """
     manifest, members = unpack(content, "pilot", title)
+    with undamaged("pilot", title):
+        return _pilot(content, manifest, members, title)
+
+
+def _pilot(
+    content: bytes, manifest: Mapping[str, Any], members: Mapping[str, bytes], title: str
+) -> Pilot:
     if "classes" in manifest["label"]:
         raise ArtifactError(
             "the pilot is of many classes, where one of a positive value is needed",
@@ -101,12 +108,14 @@ def load_pilot(content: bytes, title: str) -> Pilot:
         )
     counts = manifest["counts"]
     outer = np.load(io.BytesIO(members["positives_outer.npy"]), allow_pickle=False)
+    if outer.ndim != 2 or outer.dtype != np.float64:
+        raise ValueError("what it holds of its positives is no matrix")
     return Pilot(
         content=content,
         label=Label.from_document(manifest["label"]),
         learner=manifest["learner"],
         fitted=get_learner(manifest["learner"]).load(members),
-        population_log_odds=manifest["population_log_odds"],
+        population_log_odds=float(manifest["population_log_odds"]),
         drop=tuple(manifest["drop"]),
         key=manifest["key"],
         sample_weight=manifest["sample_weight"],

@@ -16,7 +16,7 @@ from rebalance.learners.class_base import ClassFitted
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.pilot import ClassPilot
-from rebalance.storage.artifacts import CLASSES_FORMAT, pack, read_artifact
+from rebalance.storage.artifacts import CLASSES_FORMAT, pack, read_artifact, undamaged
 from rebalance.storage.tables import Batch
 
 Floats = NDArray[np.float64]
@@ -163,19 +163,26 @@ def read_if_class_model(path: str) -> ClassModel | None:
     ArtifactError : see `storage.artifacts.read_artifact`.
     """
     manifest, members = read_artifact(path, "model")
-    if "classes" not in manifest["label"]:
-        return None
+    with undamaged("model", path):
+        return _model(manifest, members, path) if "classes" in manifest["label"] else None
+
+
+def _model(manifest: Mapping[str, Any], members: Mapping[str, bytes], path: str) -> ClassModel:
+    present = tuple(int(at) for at in manifest["present"])
+    baseline = tuple(float(share) for share in manifest["baseline"])
+    if not len(present) == len(baseline) > 1:
+        raise ValueError("its classes are not those of its baseline")
     design, balance = members.get("design.json"), manifest["balance"]
     title = f"{path} (its design)"
     return ClassModel(
         label=Classes.from_document(manifest["label"]),
-        present=tuple(manifest["present"]),
+        present=present,
         learner=manifest["learner"],
         fitted=get_class_learner(manifest["learner"]).load(members),
         correction=manifest["correction"],
         scale=manifest["scale"],
         starts_from_pilot=manifest["starts_from_pilot"],
-        baseline=tuple(manifest["baseline"]),
+        baseline=baseline,
         drawn=ClassDrawn.from_json(design, title) if design else None,
         balance=Balance.from_document(balance) if balance else None,
         summary=manifest["summary"],

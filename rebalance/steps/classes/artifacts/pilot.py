@@ -14,7 +14,7 @@ from rebalance.core.classes import Classes, log_softmax, repeated
 from rebalance.learners.class_base import ClassFitted
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.artifacts.stored import Columns, StoredPilot
-from rebalance.storage.artifacts import CLASSES_FORMAT, artifact_bytes, pack, unpack
+from rebalance.storage.artifacts import CLASSES_FORMAT, artifact_bytes, pack, undamaged, unpack
 
 Floats = NDArray[np.float64]
 
@@ -51,18 +51,19 @@ def load_class_pilot(content: bytes, title: str) -> ClassPilot:
     ArtifactError : see `storage.artifacts.unpack`.
     """
     manifest, members = unpack(content, "pilot", title)
-    return ClassPilot(
-        content=content,
-        label=Classes.from_document(manifest["label"]),
-        counts=tuple(manifest["label"]["counts"]),
-        learner=manifest["learner"],
-        fitted=get_class_learner(manifest["learner"]).load(members),
-        baseline=tuple(manifest["baseline"]),
-        drop=tuple(manifest["drop"]),
-        key=manifest["key"],
-        sample_weight=manifest["sample_weight"],
-        columns=manifest["columns"],
-    )
+    with undamaged("pilot", title):
+        return ClassPilot(
+            content=content,
+            label=Classes.from_document(manifest["label"]),
+            counts=tuple(manifest["label"]["counts"]),
+            learner=manifest["learner"],
+            fitted=get_class_learner(manifest["learner"]).load(members),
+            baseline=tuple(manifest["baseline"]),
+            drop=tuple(manifest["drop"]),
+            key=manifest["key"],
+            sample_weight=manifest["sample_weight"],
+            columns=manifest["columns"],
+        )
 
 
 def read_if_class_pilot(path: str) -> ClassPilot | None:
@@ -74,4 +75,6 @@ def read_if_class_pilot(path: str) -> ClassPilot | None:
     """
     content = artifact_bytes(path, "pilot")
     manifest, _ = unpack(content, "pilot", path)
-    return load_class_pilot(content, path) if "classes" in manifest["label"] else None
+    with undamaged("pilot", path):
+        many = "classes" in manifest["label"]
+    return load_class_pilot(content, path) if many else None
