@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from rebalance.core.design import UNIFORM
+from rebalance.core.inference import MOST_BIAS
 from rebalance.learners.base import Settings
 from rebalance.learners.focal import FocalModel
 from rebalance.learners.logistic import LinearModel
@@ -86,6 +87,12 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
                 if correction == "weight"
                 else ""
             )
+        )
+    if found is not None and found.get("largest_bias", 0.0) > MOST_BIAS:
+        context.note(
+            f"the bias of a coefficient is about {found['largest_bias']:.1f} of its standard "
+            f"errors: a few rows decide it. Intervals are moved by {MOST_BIAS:g} at the most; that "
+            "one is rough"
         )
     if path is not None and path["chosen"] == 0:
         beside = " beside those of the pilot" if _curved(correction, model.drawn) else ""

@@ -59,8 +59,8 @@ def few(log_odds: Floats, share: Floats, correction: str) -> float:
     """With weights: of the sum over kept negatives of what each brings, (variance / T^2 / 4)^2.
 
     A Poisson draw keeps WEIGHT (1 - p) pi negatives at x, and each brings p^2 (1 - pi) / pi^2 z'z,
-    z in units in which the information is the identity. E sqrt(T (1 + e)) is sqrt(T) (1 - var(e) / 8) to
-    second order, and log T is off by twice as much as log sqrt(T).
+    z in units in which the information is the identity. To second order E sqrt(T (1 + e)) is
+    sqrt(T) (1 - var(e) / 8), and log T is off by twice as much as log sqrt(T).
     """
     if correction == "offset":
         return 0.0
