@@ -27,6 +27,7 @@ STEPS = 25
 # No step moves a row by more.
 LONGEST = 5.0
 _OF_LARGEST = 0.1
+LOOKED_AT = 10_000
 
 
 def undetermined(problem: Problem, coefficients: Floats) -> tuple[list[str], list[str]]:
@@ -43,21 +44,54 @@ def undetermined(problem: Problem, coefficients: Floats) -> tuple[list[str], lis
     -------
     the first set of columns that are collinear, and those that separate the classes, by name.
     """
+    # A few rows are looked at first: what separates all rows, or makes columns say the same in all,
+    # does so in some of them.
     counted = problem.weight > 0
-    left = problem if counted.all() else problem.part(counted)
-    same = dependent(left.z[:, 1:])
-    collinear = [left.names[1 + at] for at in same]
-    while same:  # one of each set says nothing that the others do not
-        keep = np.arange(left.z.shape[1]) != 1 + same[-1]
-        left = replace(left, z=left.z[:, keep], names=[left.names[at] for at in keep.nonzero()[0]])
-        coefficients = coefficients[keep]
+    every = problem if counted.all() else problem.part(counted)
+    some = _thinned(every)
+    same = dependent(some.z[:, 1:])
+    if same and some is not every:
+        same = dependent(every.z[:, 1:])
+    collinear = [every.names[1 + at] for at in same]
+    by = _separated_by(some, coefficients)
+    if by and some is not every:
+        by = _separated_by(every, coefficients)
+    return collinear, by
+
+
+def _thinned(problem: Problem) -> Problem:
+    """All rows of the rarer class, and of the other one some, evenly spaced."""
+    rarer = _rarer(problem)
+    others = np.flatnonzero(~rarer)
+    if len(others) <= LOOKED_AT:
+        return problem
+    kept = rarer.copy()
+    kept[others[:: -(-len(others) // LOOKED_AT)]] = True
+    return problem.part(kept)
+
+
+def _rarer(problem: Problem) -> NDArray[np.bool_]:
+    positives = int(problem.y_true.sum())
+    return problem.y_true if 2 * positives <= len(problem.y_true) else ~problem.y_true
+
+
+def _separated_by(problem: Problem, coefficients: Floats) -> list[str]:
+    """The columns that separate rows of the rarer class, too."""
+    keep = np.ptp(problem.z, axis=0) > 0
+    keep[0] = True
+    while True:  # one of each set says nothing that the others do not
+        left = replace(
+            problem, z=problem.z[:, keep], names=[problem.names[at] for at in keep.nonzero()[0]]
+        )
         same = dependent(left.z[:, 1:]) if left.z.shape[1] > 1 else []
-    step = separating(left, coefficients)
+        if not same:
+            break
+        keep[keep.nonzero()[0][1 + same[-1]]] = False
+    step = separating(left, coefficients[keep])
     if step is None:
-        return collinear, []
-    rarer = left.y_true if 2 * int(left.y_true.sum()) <= len(left.y_true) else ~left.y_true
-    moves = bool((np.abs(left.z[rarer] @ step) > ON_ITS_WAY).any())
-    return collinear, by_size(left, step) if moves else []
+        return []
+    moves = np.abs(left.z[_rarer(left)] @ step) > ON_ITS_WAY
+    return by_size(left, step) if moves.any() else []
 
 
 def separating(problem: Problem, coefficients: Floats) -> Floats | None:
@@ -84,10 +118,17 @@ def separating(problem: Problem, coefficients: Floats) -> Floats | None:
 
 
 def by_size(problem: Problem, step: Floats) -> list[str]:
-    """The columns that move log odds most along a step, the first of them first."""
-    moved = np.abs(step[1:]) * problem.z[:, 1:].std(axis=0)
-    if not len(moved):
+    """The columns that move the rarer class's rows most along a step, the first of them first.
+
+    Where none of these rows moves, the columns that move the others.
+    """
+    moved = np.abs(problem.z @ step) > ON_ITS_WAY
+    at = moved & _rarer(problem) if (moved & _rarer(problem)).any() else moved
+    if not at.any():
+        at = np.ones(len(moved), dtype=bool)
+    by = np.abs(problem.z[at] * step).mean(axis=0)[1:]
+    if not len(by):
         return []
     return [
-        problem.names[1 + at] for at in np.argsort(-moved) if moved[at] > _OF_LARGEST * moved.max()
+        problem.names[1 + each] for each in np.argsort(-by) if by[each] > _OF_LARGEST * by.max()
     ]

@@ -62,6 +62,24 @@ def test_what_the_penalty_alone_determines_is_named() -> None:
         assert undetermined(found, at) == expected
 
 
+def test_of_many_rows_some_are_looked_at_first() -> None:
+    # 40,000 negatives, of which every fourth is looked at: in these b is constant and c is a.
+    generator = np.random.default_rng(7)
+    row = np.arange(40_100)
+    y = row >= 40_000
+    a = generator.normal(size=len(row)) + y
+    alone = ~y & (row % 4 == 1)
+    for b, c, expected in (
+        (alone, a + alone, (["a", "b", "c"], [])),
+        (alone, a + alone * generator.normal(size=len(row)), ([], [])),
+        (alone | y, generator.normal(size=len(row)), ([], [])),
+        ((row % 4 == 2) & ~y, y & (a > 1), ([], ["c"])),
+    ):
+        found = problem(np.column_stack([a, b, c]), y)
+        at = maximise(found, Penalty(0.0, 0.01)).coefficients
+        assert undetermined(found, at) == expected
+
+
 @pytest.mark.parametrize("kind", ["the label", "a category"])
 def test_a_column_that_is_the_label_is_named_without_a_penalty(kind: str) -> None:
     generator = np.random.default_rng(6)
