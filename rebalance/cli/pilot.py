@@ -111,7 +111,8 @@ def pilot(
             f"{_roughly(result, what)} ({what})" for what in ("offset", "weight")
         )
     summary = facts(f"{model} pilot: {output}", shown)
-    console.show("pilot", result.document(), summary, _plan(result))
+    planned = [] if "withheld" in result.plan else [_plan(result)]
+    console.show("pilot", result.document(), summary, *planned)
 
 
 def _roughly(result: PilotResult, correction: str) -> str:

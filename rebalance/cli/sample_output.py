@@ -73,7 +73,14 @@ def _show_thinned(console: Console, result: SampleResult) -> None:
                 low, high = result.planned_efficiency_between
                 planned += f", 95% range {low:.1%} to {high:.1%}"
             planned += ")"
-        shown["information kept"] = f"{result.realised_efficiency:.1%} of the table's{planned}"
+        between = ""
+        if result.realised_efficiency_between is not None:
+            between = ", 95% range {:.1%} to {:.1%}".format(*result.realised_efficiency_between)
+        shown["information kept"] = (
+            f"about {result.realised_efficiency:.1%} of the table's{between}{planned}"
+        )
+    elif result.efficiency_withheld is not None:
+        shown["information kept"] = f"not known: {result.efficiency_withheld}"
     title = result.method if result.score in ("probability", "uniform") else result.score
     console.show("sample", result.document(), facts(f"{title} sample: {result.output}", shown))
 

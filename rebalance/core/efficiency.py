@@ -71,24 +71,6 @@ class Information:
         self.with_offset += _outer(z, _mean(kept, share))
         self.with_weights += _outer(z, _mean(inside * self.noise(y_prob, chances), share))
 
-    def add_kept(
-        self,
-        z: Floats,
-        log_odds: Floats,
-        chances: Chances,
-        *,
-        pi: Floats,
-        weight: Floats,
-        share: Floats | None = None,
-    ) -> None:
-        """Add rows that were kept, each with chance pi: it stands for 1/pi of the population."""
-        y_prob = probability(log_odds)
-        inside = weight * y_prob * (1 - y_prob)
-        sampled = chances.pi_1 * chances.pi_0 / _kept(y_prob, chances) ** 2
-        self.population += _outer(z, _mean(inside / pi, share))
-        self.with_offset += _outer(z, _mean(inside * sampled, share))
-        self.with_weights += _outer(z, _mean(inside / pi * self.noise(y_prob, chances), share))
-
     @staticmethod
     def noise(y_prob: Floats, chances: Chances) -> Floats:
         """B over I, row by row."""

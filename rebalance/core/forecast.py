@@ -7,7 +7,8 @@ efficiency (see `efficiency`), the standard error of log T has four parts, added
 - the slopes of the pilot are estimates: the delta method, grad' V grad;
 - with weights, T is a sum over the negatives that a sample keeps, each of which brings
   p^2 (1 - pi) / pi^2 z'z. Where few of those that carry it are to be expected, the formula is not
-  reached: with r the variance of that sum over T^2, its root is off by r / 8 to second order;
+  reached: with r the variance of that sum over T^2, the mean of sqrt(T) is less by r / 8 of it to
+  second order, and so log T, of which log sqrt(T) is half, is off by r / 4;
 - a design follows the pilot's noise, which costs T a quadratic form in that noise. Its mean is what
   the posterior adds to log T; with few directions that matter its spread is as large as its mean.
 """
@@ -118,7 +119,7 @@ class Forecast:
         of_rows += moved.by_own * getattr(factors, correction)
         variance = float(((self._drawn * of_rows / moved.value) ** 2).sum())
         if correction == "weight":
-            variance += (self._few(chances) / moved.value**2 / 8) ** 2
+            variance += (self._few(chances) / moved.value**2 / 4) ** 2
         if self._known is not None:
             by_log_odds = moved.by_population * slopes.population
             by_log_odds += moved.by_own * getattr(slopes, correction)

@@ -37,6 +37,9 @@ LEVEL = 0.95
 _QUANTILE = 1.959963984540054  # of the normal distribution, at (1 + LEVEL) / 2
 # More degrees of freedom than that are the normal distribution's, and JSON knows no infinity.
 _MANY = 1e9
+# Of a standard error, so much bias an interval is moved by at the most.
+MOST_BIAS = 0.5
+_LEAST_TAIL = 1e-290
 _BLOCK = 16_384
 
 
@@ -124,7 +127,10 @@ def estimates(
     names, coefficients : intercept first, shape (d,). variance : V, shape (d, d), or None.
     kind : how V was found: "model", "sandwich", or "none".
     robust : what the sandwich knows beside V: intervals are then those of t, around the estimate
-        less its bias.
+        less its bias, of which no more than half a standard error counts: to first order it says
+        nothing where it is larger, and an interval holds its own estimate.
+
+    `z` is that of the interval: beyond 1.96 where 0 is outside.
     """
     scale, centre = own_units(terms)
     slopes = coefficients[1:] / scale
@@ -140,16 +146,20 @@ def estimates(
             [[np.sqrt(max(float(to_own[0] @ variance @ to_own[0]), 0.0))], of_standard[1:] / scale]
         )
         quantile = np.full(len(own), _QUANTILE)
-        bias = np.zeros(len(own))
+        middle = found
         if robust is not None:
-            degrees = robust.degrees(to_own)
-            quantile, bias = _t_quantile(degrees), to_own @ robust.bias
+            degrees, bias = robust.degrees(to_own), to_own @ robust.bias
+            quantile = _t_quantile(degrees)
+            middle = found - np.clip(bias, -MOST_BIAS * own, MOST_BIAS * own)
+        ratio = middle / own
+        if robust is not None:
+            ratio = _normal_of_t(ratio, degrees)
         for at, row in enumerate(rows):
-            middle, error = row["coefficient"], float(own[at])
+            error = float(own[at])
             row["standard_error"] = error
-            row["low"] = float(middle - bias[at] - quantile[at] * error)
-            row["high"] = float(middle - bias[at] + quantile[at] * error)
-            row["z"] = middle / error
+            row["low"] = float(middle[at] - quantile[at] * error)
+            row["high"] = float(middle[at] + quantile[at] * error)
+            row["z"] = float(ratio[at])
             if robust is not None:
                 row["bias"] = float(bias[at])
                 row["degrees_of_freedom"] = min(float(degrees[at]), _MANY)
@@ -157,7 +167,10 @@ def estimates(
         row["standardised"] = {"coefficient": float(coefficients[at])}
         if variance is not None:
             row["standardised"]["standard_error"] = float(of_standard[at])
-    return {"level": LEVEL, "variance": kind, "coefficients": rows}
+    document = {"level": LEVEL, "variance": kind, "coefficients": rows}
+    if robust is not None:
+        document["largest_bias"] = float((np.abs(bias) / own).max())
+    return document
 
 
 def _t_quantile(degrees: Floats) -> Floats:
@@ -165,6 +178,19 @@ def _t_quantile(degrees: Floats) -> Floats:
     from scipy.special import stdtrit
 
     found: Floats = stdtrit(np.minimum(degrees, _MANY), (1 + LEVEL) / 2)
+    return found
+
+
+def _normal_of_t(ratio: Floats, degrees: Floats) -> Floats:
+    """The normal deviate that is as unlikely as a t of these degrees of freedom."""
+    from scipy.special import ndtri, stdtr
+
+    some = np.minimum(degrees, _MANY)
+    tail = stdtr(some, -np.abs(ratio))
+    # Where no tail can be told from 0, the approximation of Wallace (1959), good to 1% there.
+    far = np.sqrt(some * np.log1p(ratio**2 / some)) * (8 * some + 1) / (8 * some + 3)
+    exact = -ndtri(np.maximum(tail, _LEAST_TAIL))
+    found: Floats = np.copysign(np.where(tail > _LEAST_TAIL, exact, far), ratio)
     return found
 
 

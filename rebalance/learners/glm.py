@@ -18,6 +18,7 @@ from rebalance.core.collinearity import dependent
 from rebalance.core.correction import probability
 from rebalance.core.inference import information
 from rebalance.errors import FitError
+from rebalance.learners.separation import VANISHED, by_size, separating
 
 Floats = NDArray[np.float64]
 
@@ -28,8 +29,7 @@ GRADIENT_TOLERANCE = 1e-9
 PATH_TOLERANCE = 1e-5
 MAX_ITERATIONS = 200
 MAX_INNER_ITERATIONS = 1000
-# Newton steps that must have vanished at a maximum, in log odds of the row that moves most.
-VANISHED = 1e-3
+# Newton steps after which one must have vanished at a maximum.
 LAST_STEPS = 5
 # Of the information of the rarer class's rows, so little is left where offsets decide all classes.
 UNDECIDED = 1e-6
@@ -200,6 +200,9 @@ def maximise(problem: Problem, penalty: Penalty, start: Floats | None = None) ->
                 offset=problem.offset,
             )
         except (ValueError, np.linalg.LinAlgError) as exc:
+            apart = separating(problem, start) if penalty.none else None
+            if apart is not None:
+                raise _separable(by_size(problem, apart)) from exc
             raise _no_fit(str(exc).splitlines()[0]) from exc
     found = np.asarray(solver.coef_, dtype=np.float64)
     _check(problem, penalty, found)
@@ -268,18 +271,19 @@ def _check_bounded(problem: Problem, found: Floats) -> None:
         try:
             step = np.linalg.solve(own / np.outer(size, size), problem.gradient(at) / size) / size
         except np.linalg.LinAlgError:
-            raise _separable("") from None
+            apart = separating(problem, problem.start())
+            by = by_size(problem, apart) if apart is not None else []
+            raise _separable(by) from None
         if np.abs(problem.z @ step).max() < VANISHED:
             return
         at = at + step
-    moved = np.abs(step[1:]) * problem.z[:, 1:].std(axis=0)
-    most = [at for at in np.argsort(-moved)[:NAMED] if moved[at] > 0.1 * moved.max()]
-    raise _separable(" by " + ", ".join(f"'{problem.names[1 + at]}'" for at in most))
+    raise _separable(by_size(problem, step))
 
 
-def _separable(by: str) -> FitError:
+def _separable(by: Sequence[str]) -> FitError:
+    named = " by " + ", ".join(f"'{name}'" for name in by[:NAMED]) if by else ""
     return FitError(
-        f"the classes can be separated{by}: the best coefficients are infinite",
+        f"the classes can be separated{named}: the best coefficients are infinite",
         remedy="give a penalty, for example --l2 0.01, or drop the column that gives it away",
     )
 

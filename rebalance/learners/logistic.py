@@ -26,6 +26,7 @@ from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
 from rebalance.learners.focal_glm import minimise_focal
 from rebalance.learners.glm import Maximum, Penalty, Problem, maximise, one_thread
 from rebalance.learners.penalties import choose_penalty
+from rebalance.learners.separation import undetermined
 from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
@@ -119,6 +120,9 @@ class Logistic:
                 found = _estimates(
                     problem, best, chosen.penalty, encoder, sandwich=sandwich, valid=valid
                 )
+                if not chosen.penalty.none:
+                    same, by = undetermined(problem, best.coefficients)
+                    found |= {"collinear": same, "separated_by": by}
         return LinearModel(
             encoder,
             float(best.coefficients[0]),

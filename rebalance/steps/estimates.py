@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from rebalance.core.design import UNIFORM
+from rebalance.core.inference import MOST_BIAS
 from rebalance.learners.base import Settings
 from rebalance.learners.focal import FocalModel
 from rebalance.learners.logistic import LinearModel
@@ -13,7 +15,7 @@ from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
 
-FEW = 20
+FEW, NAMED = 20, 4
 # An interval that is off by half a standard error holds the truth 92 times in 100 instead of 95.
 DRAWN = 0.5
 # Of samples in which no row has more leverage, intervals with weights hold 93% to 97%.
@@ -39,6 +41,25 @@ def _has_copies(drawn: Drawn | None) -> bool:
 def _curved(correction: str, drawn: Drawn | None) -> bool:
     """Whether what is fitted is the population's log odds and the pilot's choice of rows."""
     return correction == "posthoc" and drawn is not None and drawn.design.score != UNIFORM
+
+
+def _tell_undetermined(found: Mapping[str, Any], context: Context) -> None:
+    """Say which coefficients the penalty determines, not the rows; older models do not know."""
+    same, by = found.get("collinear") or [], found.get("separated_by") or []
+    if same:
+        what = f"{_named(same)} are collinear" if same[1:] else f"{_named(same)} does not vary"
+        share = "how they share what they say" if same[1:] else "its coefficient"
+        context.note(f"{what}: {share} is the penalty's choice, not the data's")
+    if by:
+        context.note(
+            f"the classes, of some rows or all, can be separated by {_named(by)}: without the "
+            "penalty the best coefficients are infinite, and how large they are is its choice"
+        )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
 
 
 def tell_estimates(model: Model, correction: str, rarer: int, context: Context) -> dict[str, Any]:
@@ -70,6 +91,8 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
             f"a class has fewer than {FEW} rows ({rarer}): the intervals, which hold for many "
             "rows, are rough"
         )
+    if found is not None:
+        _tell_undetermined(found, context)
     if found is not None and found.get("largest_shrinkage", 0.0) > DRAWN:
         context.note(
             "the l2 penalty draws coefficients towards 0, one by "
@@ -86,6 +109,12 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
                 if correction == "weight"
                 else ""
             )
+        )
+    if found is not None and found.get("largest_bias", 0.0) > MOST_BIAS:
+        context.note(
+            f"the bias of a coefficient is about {found['largest_bias']:.1f} of its standard "
+            f"errors: a few rows decide it. Intervals are moved by {MOST_BIAS:g} at the most; that "
+            "one is rough"
         )
     if path is not None and path["chosen"] == 0:
         beside = " beside those of the pilot" if _curved(correction, model.drawn) else ""

@@ -144,6 +144,11 @@ def known_between(
     if errors is None:
         return None
     error = float(np.interp(np.log(rate), np.log(plan["rates"]), errors[correction][score]))
+    return range_of(efficiency, error)
+
+
+def range_of(efficiency: float, error: float) -> tuple[float, float]:
+    """The 95% range of an efficiency whose logarithm has this standard error."""
     times = math.exp(_QUANTILE * error)
     return efficiency / times, min(efficiency * times, 1.0)
 

@@ -38,12 +38,12 @@ from rebalance.steps.features import (
 from rebalance.steps.information import plan_of
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.steps.recipes import engineering
+from rebalance.steps.withheld import SUSPICIOUS_AUC, withheld_plan
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
 from rebalance.storage.tables import located
 
 FOLDS = 5
 DEFAULT_SIZE = 5000
-SUSPICIOUS_AUC = 0.999
 # A pilot scores every row of the table, so it is as small as its gain allows. Over fifteen splits
 # of flights the final model's log loss is that with a pilot of 100 trees of 15 leaves: .1% +- .1%
 # above at 5% of the negatives, .0% +- .2% below at 2%. Steps of .4, or ten trees, cost .4% to .6%.
@@ -133,10 +133,13 @@ def pilot(
         fitted = learner.fit(rows, settings)
     tell_left_out(fitted.left_out, context)
     quality = _out_of_fold(learner, rows, settings, draw, context)
-    if quality["roc_auc"] > SUSPICIOUS_AUC:
+    withheld = withheld_plan(draw.counts["drawn_positives"], quality["roc_auc"])
+    if withheld is not None:
+        leak = quality["roc_auc"] > SUSPICIOUS_AUC
         context.note(
-            f"the pilot tells the classes apart almost perfectly (AUC {quality['roc_auc']:.4f}): "
-            "look for a leak with 'rebalance profile'; what it plans says nothing then"
+            withheld["withheld"]
+            + ("; look for a leak with 'rebalance profile'" if leak else "")
+            + (f"; '{plan}' is not drawn" if plan is not None else "")
         )
     found = fitted.log_odds(rows.columns, rows.baseline)
     manifest = {
@@ -163,6 +166,8 @@ def pilot(
             standing = made.rows(own, table.place, None)
         weight = _population_weight(standing, stand)
         planned = plan_of(fitted, rows, standing, weight, stand.stands_for)
+        if withheld is not None:
+            planned = replace(planned, curves=withheld)
     grid = np.linspace(0, 1, 101)
     content = pilot_content(
         manifest,
@@ -176,7 +181,7 @@ def pilot(
         known=planned.known,
     )
     write_bytes(output, content)
-    if plan is not None:
+    if plan is not None and withheld is None:
         by_correction = planned.curves["efficiency"]
         write_bytes(plan, plan_picture(planned.curves["rates"], by_correction, image_format))
     return PilotResult(

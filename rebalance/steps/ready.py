@@ -18,6 +18,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.information import curve, known_between, rate_for, tell_rough
 from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known
+from rebalance.steps.withheld import why_withheld
 from rebalance.storage.artifacts import read_artifact
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.held import HELD_BYTES
@@ -30,7 +31,7 @@ from rebalance.storage.writers import holds_metadata, output_format
 # Retained rows, and the bins of the scores.
 NEED = Need(LIGHT + HELD_BYTES + (16 << 20), outputs=1)
 # In the simulations of guide/paper.md a plan by 100 positives is off by up to 15%, by 500 by 9%.
-FEW, TOO_FEW = 500, 20
+FEW = 500
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Ready:
     known: Known
     planned_efficiency: float | None
     planned_between: tuple[float, float] | None
+    withheld: str | None
     design_output: str | None
     not_planned: str | None = None
 
@@ -191,7 +193,13 @@ def ready(asked: Asked, context: Context) -> Ready:
     terms = Terms(budget, asked.floor, asked.mix or 0.0, uniform)
     known = _known(table, read, sampler, terms, asked)
     planned = between = None
-    if read is not None and budget.rate is not None and _is_planned(read, terms, asked):
+    withheld = why_withheld(read) if read is not None else None
+    if (
+        read is not None
+        and withheld is None
+        and budget.rate is not None
+        and _is_planned(read, terms, asked)
+    ):
         known_curve = curve(read.plan, sampler.score, asked.correction or "offset")
         planned = known_curve.efficiency(budget.rate)
         if planned is not None:
@@ -200,7 +208,7 @@ def ready(asked: Asked, context: Context) -> Ready:
         if asked.budget.efficiency is not None:
             tell_rough(planned, between, context)
     unusual = _unusual(terms, asked) if read is not None and read.plan else None
-    return Ready(table, read, known, planned, between, design_output, unusual)
+    return Ready(table, read, known, planned, between, withheld, design_output, unusual)
 
 
 def _is_planned(pilot: Pilot, terms: Terms, asked: Asked) -> bool:
@@ -272,11 +280,9 @@ def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Contex
         raise UsageError(
             "an --efficiency is planned for the usual --floor and --mix", remedy="leave them out"
         )
-    if pilot.draw.positives < TOO_FEW:
-        raise UsageError(
-            f"the pilot saw {pilot.draw.positives:,} positives: nothing can be planned by so few",
-            remedy="give --rate, --ratio or --rows",
-        )
+    withheld = why_withheld(pilot)
+    if withheld is not None:
+        raise UsageError(withheld, remedy="give --rate, --ratio or --rows")
     if pilot.draw.positives < FEW and "standard_error_of_log" not in pilot.plan:
         context.note(
             f"the pilot saw {pilot.draw.positives:,} positives: what it plans may be off by a "

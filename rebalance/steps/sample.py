@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow
 from rebalance.core.correction import offset
 from rebalance.core.design import Design, Outlook
-from rebalance.core.efficiency import Chances, Information
+from rebalance.core.efficiency import Chances
 from rebalance.core.labels import choose_label, is_positive
-from rebalance.core.posterior import quadrature
 from rebalance.errors import UsageError
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.pilot import Pilot
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.context import Context
-from rebalance.steps.features import tell_surprises, weights
-from rebalance.steps.information import features
+from rebalance.steps.features import tell_surprises
 from rebalance.steps.keys import check_keys
 from rebalance.steps.ready import Asked, Ready, is_of_classes, ready
+from rebalance.steps.realised import Realised
 from rebalance.steps.selection import Known, Population, Selection
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table, located
@@ -61,6 +60,8 @@ class SampleResult:
     planned_efficiency: float | None
     planned_efficiency_between: tuple[float, float] | None
     realised_efficiency: float | None
+    realised_efficiency_between: tuple[float, float] | None
+    efficiency_withheld: str | None
     not_planned: str | None = None
     expected_positives: float | None = None
     standard_deviation_positives: float | None = None
@@ -114,6 +115,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         rate = float(design.pi_0(np.zeros(1))[0])
         expected = rate * design.negatives
         outlook = Outlook(expected, expected * (1 - rate), 0, 0)
+    realised, between = kept.efficiency(asked.correction or "offset")
     return SampleResult(
         output=output,
         method=asked.called or design.method,
@@ -132,7 +134,9 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         score=design.score,
         planned_efficiency=found.planned_efficiency,
         planned_efficiency_between=found.planned_between,
-        realised_efficiency=kept.efficiency(asked.correction or "offset"),
+        realised_efficiency=realised,
+        realised_efficiency_between=between,
+        efficiency_withheld=found.withheld,
         not_planned=found.not_planned,
         expected_positives=positives.expected if positives else None,
         standard_deviation_positives=float(np.sqrt(positives.variance)) if positives else None,
@@ -188,49 +192,32 @@ def choose_design(
 class _Kept:
     """Counts of the rows kept, and what information they have."""
 
-    def __init__(self, pilot: Pilot | None) -> None:
+    def __init__(self, realised: Realised | None) -> None:
         self.positives = 0
         self.negatives = 0
         self.pilot_negatives = 0
-        self._pilot = pilot
-        self._information: Information | None = None
+        self._realised = realised
 
-    def add(self, rows: Batch, y_true: NDArray[np.bool_], chances: Chances, pi: Floats) -> None:
-        """Count rows that are kept; pi is that of the very row."""
+    def add(self, rows: Batch, y_true: NDArray[np.bool_], chances: Chances) -> None:
+        """Count rows that are kept."""
         self.positives += int(y_true.sum())
         self.negatives += int((~y_true).sum())
-        if self._pilot is None or not len(y_true):
-            return
-        own = self._pilot.sample_weight
-        weight = np.ones(len(y_true))
-        if own is not None:
-            if (
-                own not in rows.schema.names
-            ):  # the plan counts them, so without them nothing is said
-                return
-            weight = weights(rows.column(own), own, rows.start)
-        columns = rows.features(self._pilot.kinds)
-        log_odds = self._pilot.log_odds(columns)
-        z = features(self._pilot.encoder, columns, log_odds)
-        self._information = self._information or Information(z.shape[1])
-        known, share = self._pilot.known, None
-        if known is not None:
-            log_odds, share = known.nodes(z, log_odds), quadrature()[1]
-        self._information.add_kept(z, log_odds, chances, pi=pi, weight=weight, share=share)
+        if self._realised is not None:
+            self._realised.add(rows, y_true, chances)
 
-    def efficiency(self, correction: str) -> float | None:
-        """Of the rows kept, where a pilot tells."""
-        if self._information is None:
-            return None
-        # Both sides are estimates of the same rows: near the whole one may come out above it.
-        return min(self._information.efficiency(correction), 1.0)
+    def efficiency(self, correction: str) -> tuple[float | None, tuple[float, float] | None]:
+        """Of the rows kept, where a pilot tells, with its range."""
+        found = self._realised.efficiency(correction) if self._realised is not None else None
+        return (None, None) if found is None else found
 
 
 def _write(
     found: Ready, selection: Selection, drawn: Drawn, output: str, probabilities: str | None
 ) -> _Kept:
     """Keep a candidate when its draw is below its inclusion probability; gives the rows kept."""
-    design, kept = drawn.design, _Kept(found.pilot)
+    design = drawn.design
+    pilot = found.pilot if found.withheld is None else None
+    kept = _Kept(Realised(pilot, design.seed) if pilot is not None else None)
     outputs = [output, *([probabilities] if probabilities else [])]
     with table_writers(outputs, found.table) as (kept_rows, *others):
         kept_rows.describe({DESIGN_KEY.decode(): drawn.to_json()})
@@ -252,7 +239,7 @@ def _write(
             kept.pilot_negatives += int((~y_true & (each.draws[at] == 0.0)).sum())
             rows = each.rows.take(at)
             kept_rows.write(rows, extra)
-            kept.add(rows, y_true, Chances(pi_0, pi_1), pi)
+            kept.add(rows, y_true, Chances(pi_0, pi_1))
         for all_rows in others:
             start = 0
             for rank in selection.ranks():

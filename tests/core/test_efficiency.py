@@ -54,30 +54,6 @@ def test_everything_keeps_everything_and_units_do_not_matter() -> None:
             assert other.efficiency(correction) == pytest.approx(found.efficiency(correction))
 
 
-def test_rows_kept_estimate_what_was_planned() -> None:
-    generator = np.random.default_rng(1)
-    z = np.column_stack([np.ones(200_000), generator.normal(size=200_000)])
-    log_odds = z @ np.array([-4.0, 1.0])
-    prob = 1 / (1 + np.exp(-log_odds))
-    y_true = generator.random(len(z)) < prob
-    pi_0 = np.clip(2 * prob, 0.005, 1)
-    kept = generator.random(len(z)) < np.where(y_true, 1.0, pi_0)
-    planned, realised = Information(2), Information(2)
-    planned.add(z, log_odds, Chances(pi_0, np.ones(len(z))), np.ones(len(z)))
-    chances = Chances(pi_0[kept], np.ones(int(kept.sum())))
-    realised.add_kept(
-        z[kept],
-        log_odds[kept],
-        chances,
-        pi=np.where(y_true, 1.0, pi_0)[kept],
-        weight=np.ones(int(kept.sum())),
-    )
-    for correction in ("offset", "weight"):
-        # Some 12,000 rows are kept: sums over them have a relative standard error of about 1%.
-        ratio = realised.efficiency(correction) / planned.efficiency(correction)
-        assert ratio == pytest.approx(1, abs=0.04)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("score", ["uniform", "probability"])
 def test_the_efficiencies_are_those_of_estimates_in_simulation(score: str) -> None:

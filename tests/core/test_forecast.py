@@ -56,10 +56,11 @@ def test_the_rows_part_of_the_error_by_leaving_each_out_a_little(correction: str
 
 
 def few(log_odds: Floats, share: Floats, correction: str) -> float:
-    """With weights: of the sum over kept negatives of what each brings, (variance / T^2 / 8)^2.
+    """With weights: of the sum over kept negatives of what each brings, (variance / T^2 / 4)^2.
 
     A Poisson draw keeps WEIGHT (1 - p) pi negatives at x, and each brings p^2 (1 - pi) / pi^2 z'z,
-    z in units in which the information is the identity.
+    z in units in which the information is the identity. To second order E sqrt(T (1 + e)) is
+    sqrt(T) (1 - var(e) / 8), and log T is off by twice as much as log sqrt(T).
     """
     if correction == "offset":
         return 0.0
@@ -70,7 +71,7 @@ def few(log_odds: Floats, share: Floats, correction: str) -> float:
     negatives = share @ (1 - p)
     brings = share @ ((1 - p) * p**2) / negatives * (1 - pi) / pi**2 * length
     spread = float((WEIGHT * negatives * pi * brings**2).sum())
-    return (spread * (total.efficiency(correction) / 3) ** 2 / 8) ** 2
+    return (spread * (total.efficiency(correction) / 3) ** 2 / 4) ** 2
 
 
 @pytest.mark.parametrize("correction", BOTH)

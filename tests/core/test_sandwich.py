@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rebalance.core.encoding import Numeric
 from rebalance.core.inference import estimates
 from rebalance.core.sandwich import sandwich
 
@@ -92,4 +93,51 @@ def test_intervals_are_those_of_t_around_what_is_left_of_the_bias() -> None:
     assert row["bias"] == pytest.approx(-0.0382653, abs=1e-6)
     assert row["low"] == pytest.approx(np.log(0.25) + 0.0382653 - 2.12682 * 0.357143, abs=1e-4)
     assert row["high"] == pytest.approx(np.log(0.25) + 0.0382653 + 2.12682 * 0.357143, abs=1e-4)
-    assert row["z"] == pytest.approx(np.log(0.25) / 0.357143, abs=1e-4)
+    # scipy: t.sf(3.7744799, 15.3846) = 8.823074e-4 = norm.sf(3.127231).
+    assert row["z"] == pytest.approx(-3.127231, abs=1e-5)
+    assert shown["largest_bias"] == pytest.approx(0.0382653 / 0.357143, abs=1e-5)
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e3, 1e6, 1e9])
+def test_intervals_hold_their_estimate_and_agree_with_z(weight: float) -> None:
+    """One weight among 2,000: where its row decides all, the bias to first order is absurd."""
+    generator = np.random.default_rng(6)
+    z = np.column_stack([np.ones(2000), generator.standard_normal((2000, 3))])
+    y = generator.random(2000) < expit(z @ [-3.0, 1.0, 0.12, 0.0])
+    each = np.where(np.arange(2000) == 500, weight, 1.0)
+    each, ridge = each / each.mean(), np.array([0, 0.01, 0.01, 0.01])
+    found = np.zeros(4)
+    for _ in range(3000):  # damped: a step may overshoot by far
+        q = expit(z @ found)
+        curved = (z * (each * q * (1 - q))[:, None]).T @ z + np.diag(ridge)
+        step = np.linalg.solve(curved, z.T @ (each * (y - q)) - ridge * found)
+        found += step / max(1.0, 2 * np.abs(step).max())
+    robust = sandwich(z, y, z @ found, each, ridge)
+    terms = [Numeric(name, None, mean=0.0, scale=1.0, missing=False) for name in "abc"]
+    shown = estimates(
+        ["1", "a", "b", "c"], found, robust.variance, terms, "sandwich", robust=robust
+    )
+    for row in shown["coefficients"]:
+        assert row["low"] < row["coefficient"] < row["high"]
+        outside = row["low"] > 0 or row["high"] < 0
+        assert outside == (abs(row["z"]) > 1.959964)
+        assert np.isfinite(row["z"])
+    assert (shown["largest_bias"] > 0.5) == (weight >= 1e6)
+
+
+def test_a_z_beyond_all_tails() -> None:
+    # Halves of 10% and 90%: the log odds ratio is some 200 standard errors.
+    row = np.arange(100_000)
+    z = np.column_stack([np.ones(len(row)), row % 2])
+    y = np.where(row % 2 > 0, row % 20 != 1, row % 20 == 0)
+    eta = np.where(row % 2 > 0, np.log(9), -np.log(9))
+    robust = sandwich(z, y, eta, np.ones(len(row)), np.zeros(2))
+    at = np.array([-np.log(9), 2 * np.log(9)])
+    term = Numeric("x", None, mean=0.0, scale=1.0, missing=False)
+    shown = estimates(["1", "x"], at, robust.variance, [term], "sandwich", robust=robust)
+    slope = shown["coefficients"][1]
+    t, degrees = (at[1] - slope["bias"]) / slope["standard_error"], slope["degrees_of_freedom"]
+    # Hill 1970: the deviate is sqrt(a log(1 + t^2 / degrees)) to first order, a = degrees - 1/2.
+    expected = np.sqrt((degrees - 0.5) * np.log1p(t**2 / degrees))
+    assert 38 < slope["z"] < t
+    assert slope["z"] == pytest.approx(expected, rel=0.01)

@@ -41,7 +41,8 @@ class Pilot(StoredPilot[Fitted]):
     """A cheap model of the population: its log odds are on the population's scale.
 
     positives_outer : M, the sum over the draw's positives of z z', shape (d, d).
-    plan : see `steps.information.efficiency_curves`; empty in a pilot of an earlier version.
+    plan : see `steps.information.efficiency_curves`; empty in a pilot of an earlier version;
+        where nothing can be planned, the reason as "withheld".
     known : the population's log odds about the pilot's; None for trees and in earlier versions.
     """
 

@@ -1,0 +1,37 @@
+"""Where a pilot's plan would say nothing, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rebalance.steps.artifacts.pilot import Pilot
+
+TOO_FEW = 20
+SUSPICIOUS_AUC = 0.999
+
+
+def withheld_plan(positives: int, roc_auc: float) -> dict[str, Any] | None:
+    """What is stored in place of a plan: the reason why there is none; None where there is one.
+
+    positives : rows the pilot was fitted on. roc_auc : the pilot's, out of fold.
+    """
+    reason = _too_few(positives)
+    if reason is None and roc_auc > SUSPICIOUS_AUC:
+        reason = (
+            f"the pilot tells the classes apart almost perfectly (AUC {roc_auc:.4f}): nothing can "
+            "be planned by it"
+        )
+    return None if reason is None else {"withheld": reason}
+
+
+def why_withheld(pilot: Pilot) -> str | None:
+    """Why this pilot plans nothing; earlier versions planned by however few positives."""
+    reason: str | None = pilot.plan.get("withheld")
+    return _too_few(pilot.draw.positives) if reason is None else reason
+
+
+def _too_few(positives: int) -> str | None:
+    if positives >= TOO_FEW:
+        return None
+    saw = f"{positives:,} positive{'s' * (positives != 1)}"
+    return f"the pilot saw {saw}: nothing can be planned by fewer than {TOO_FEW}"
