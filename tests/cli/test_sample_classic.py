@@ -609,3 +609,32 @@ def test_what_is_refused(
     assert words in result.stderr
     assert result.exit_code == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whole_identifiers_are_named_and_not_made(
+    tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    draw = np.random.default_rng(4)
+    table = pa.table(
+        {
+            "id": 100_000 + draw.permutation(2_000),
+            "hour": draw.integers(0, 24, 2_000),
+            "x": draw.normal(size=2_000),
+            "y": (np.arange(2_000) % 10 == 3).astype(np.int8),
+        }
+    )
+    pq.write_table(table, source)
+    for method in ("smote", "enn", "uniform,smote"):
+        more = [] if method == "enn" else ["--ratio", 3]
+        more += ["--rate", 0.5] if "," in method else []
+        base = ["sample", source, "-l", "y", "--method", method, *more, "-o", out]
+        failed = rebalance(base)
+        assert failed.exit_code == 3
+        assert "column 'id'" in failed.stderr
+        assert "--drop id" in failed.stderr
+        done([*base, "--drop", "id"])
+    made = pq.read_table(out).filter(pc.field("rb_synthetic"))
+    assert len(made)
+    assert made["id"].null_count == len(made)
+    assert made["hour"].null_count == 0

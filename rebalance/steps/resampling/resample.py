@@ -70,7 +70,13 @@ def resample(wanted: Classic, context: Context) -> ResampleResult:
     order = Order(method, settings, number, wanted.asked.seed, context.threads)
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
-        matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
+        matrix = encode(
+            columns,
+            kinds,
+            fill=wanted.impute == MEDIAN,
+            as_numbers=not method.makes,
+            of_rows=design.positives + design.negatives,
+        )
     _tell_filled(matrix, method, context)
     order.check(matrix, rows.y_true)
     held = memory_of(found.table, len(rows), method)
