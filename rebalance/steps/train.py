@@ -30,6 +30,7 @@ from rebalance.steps.recipes import Engineering, engineering_of_sample
 from rebalance.steps.refits import Refits
 from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.saturation import tell_fit
+from rebalance.steps.staged import tell_balanced_again, tell_stages
 from rebalance.steps.suited import refuse_unsuited, scale_for, suited
 from rebalance.steps.train_rows import Loaded, load, start_of, training_rows
 from rebalance.steps.train_task import (
@@ -61,7 +62,8 @@ GIVEN = (
 class TrainResult:
     """What was fitted, on how many rows, and how it is corrected and calibrated.
 
-    corrected : a kind of `core.corrections`; None where nothing was sampled.
+    corrected : a kind of `core.corrections`; None where nothing was sampled, or where `scale` is
+        "sample" and probabilities are left as fitted.
     """
 
     output: str
@@ -79,6 +81,7 @@ class TrainResult:
     weighting: Mapping[str, Any] | None = None
     costs: Mapping[str, float] | None = None
     choice: Choice | None = None
+    scale: str = "population"
 
     @property
     def needs_calibration(self) -> bool:
@@ -123,6 +126,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         return class_train(table, classes, asked, context)
     asked, task = suited(asked, task_of(table, asked), context)
     tell_limits(task.drawn, asked.wanted, context)
+    tell_balanced_again(asked.settings, task.drawn, context)
     asked.weighting.check_against(task.drawn, asked.wanted)
     kinds = choose_features(
         table,
@@ -175,6 +179,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         },
         "seed": asked.settings.seed,
         **made.manifest(table),
+        **{name: trained.summary[name] for name in ("stages",) if name in trained.summary},
         "drop": list(task.drop),
         "key": task.key,
         "counts": {"positives": positives, "negatives": negatives},
@@ -198,6 +203,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         weighting=again.weighed.document(asked.weighting) if again.weighed else None,
         costs=trained.costs.to_document() if trained.costs else None,
         choice=choice,
+        scale=trained.output_scale,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )
 
@@ -255,6 +261,7 @@ def _fit(
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
     tell_fit(fitted, context)
+    tell_stages(fitted.summary(), settings, context)
     trained = Model(
         label=loaded.label,
         learner=asked.model,
