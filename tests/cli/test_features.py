@@ -384,6 +384,18 @@ def test_what_a_table_does_not_have_is_refused(
     assert not (tmp_path / "p.rbl").exists()
 
 
+def test_a_pilot_and_a_run_of_no_recipe(shops: Path, tmp_path: Path, done: Invoke) -> None:
+    found = []
+    for number, more in enumerate(([], ["--features", "none"])):
+        out = tmp_path / f"{number}"
+        done(["pilot", shops / "train.parquet", "-l", "y", *more, "-o", f"{out}.rbl", "-q"])
+        done(["run", shops / "train.parquet", "-l", "y", *more, "--rate", 0.3, "--rounds", 5, "-q",
+              "-o", out])  # fmt: skip
+        found.append((out.with_suffix(".rbl").read_bytes(), (out / "model.rbl").read_bytes()))
+    assert read_pilot(str(tmp_path / "1.rbl")).recipe is None
+    assert found[0] == found[1]
+
+
 def test_a_recipe_is_no_output(shops: Path, tmp_path: Path, rebalance: Invoke) -> None:
     recipe = tmp_path / "f.rbl"
     recipe.write_text(RECIPE)
