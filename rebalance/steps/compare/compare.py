@@ -87,7 +87,7 @@ def compare(asked: CompareAsked, context: Context) -> CompareResult:
     _tell_time(contest, budget, context)
     places = rank_ways(found, asked.rank_by, folds.test_per_train)
     if asked.plot is not None:
-        drawn = [_bar(place) for place in places]
+        drawn = [_bar(place, folds.count) for place in places]
         write_bytes(asked.plot, comparison_picture(drawn, image_format=image_format))
     positives = int(folds.y_true.sum())
     return CompareResult(
@@ -187,7 +187,8 @@ def _fold(folds: Folds, number: int) -> Fold:
     )
 
 
-def _bar(place: Place) -> Bar:
+def _bar(place: Place, folds: int) -> Bar:
     estimates = {name: place.metrics[name] for name in METRICS}
     is_worse = place.versus is not None and place.versus.is_more
-    return Bar(place.way.name, estimates, place.rows, place.seconds, is_worse)
+    is_whole = place.folds == folds
+    return Bar(place.way.name, estimates, place.rows, place.seconds, is_worse, is_whole)
