@@ -134,11 +134,16 @@ def _missed(result: CompareResult) -> RenderableType:
 
 
 def _interval(found: Estimate, *, sign: bool = False) -> str:
-    """A figure and half of its interval's width, to two figures of the latter."""
+    """A figure and half of its interval's width, to two figures of the latter.
+
+    With both ends where the interval is cut off, and no middle is the figure.
+    """
     if not math.isfinite(found.half):
         return number(found.mean, 4)
     decimals = 4
     if found.half > 0:
         decimals = min(max(1 - math.floor(math.log10(found.half)), 2), 5)
     mean = f"{found.mean:+.{decimals}f}" if sign else number(found.mean, decimals)
+    if abs(found.low + found.high - 2 * found.mean) > 1e-6 * found.half:
+        return f"{mean} ({found.low:.{decimals}f} to {found.high:.{decimals}f})"
     return f"{mean} ±{found.half:.{decimals}f}"

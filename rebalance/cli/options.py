@@ -86,7 +86,8 @@ sample_weight = click.option(
 features = click.option(
     "--features",
     metavar="FILE",
-    help="A recipe of features to make of columns, as TOML: see the guide's page features.md.",
+    help="A recipe of features to make of columns, as TOML: see the guide's page features.md; "
+    "none for no recipe.",
 )
 dry_run = click.option(
     "--dry-run",

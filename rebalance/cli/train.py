@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from rebalance.cli.learner_options import learner
 from rebalance.cli.loss_options import facts_of, losses, scale
 from rebalance.cli.models import WithModels
 from rebalance.cli.output import Console, facts
+
+if TYPE_CHECKING:
+    from rebalance.steps.train import TrainResult
 
 
 @click.command(cls=WithModels)
@@ -114,6 +117,7 @@ def train(
     from rebalance.learners.base import Settings
     from rebalance.steps.classes.balancing import balancing_of
     from rebalance.steps.recalibrate import Wanted
+    from rebalance.steps.staged import stages_shown
     from rebalance.steps.train import TrainResult
     from rebalance.steps.train import train as step
     from rebalance.steps.train_task import TrainAsked
@@ -147,13 +151,15 @@ def train(
     shown = {
         "fitted on": f"{result.rows:,} rows, {result.positives:,} positive, "
         f"{result.features} features",
-        "correction": result.correction + (f" ({result.corrected})" if result.corrected else ""),
+        "correction": _correction(result),
     }
     shown |= {
         name.replace("_", " "): str(value)
         for name, value in result.summary.items()
-        if name != "learner"
+        if name not in ("learner", "stages")
     }
+    if "stages" in result.summary:
+        shown["stages"] = stages_shown(result.summary["stages"])
     shown |= facts_of(result.document()["weighting"], result.document()["costs"])
     if result.calibrated is not None:
         shown |= result.calibrated.facts(afterwards=result.needs_calibration)
@@ -163,3 +169,10 @@ def train(
 
         parts.append(coefficient_table(result.estimates))
     console.show("train", result.document(), *parts)
+
+
+def _correction(result: TrainResult) -> str:
+    """How probabilities are corrected, and how well; of a sample left on its scale, that."""
+    if result.scale == "sample" and result.correction != "none":
+        return f"{result.correction}, left on the sample's scale (--scale sample)"
+    return result.correction + (f" ({result.corrected})" if result.corrected else "")

@@ -40,6 +40,11 @@ class Estimate:
         """Whether a value is inside of the interval."""
         return self.low <= value <= self.high
 
+    def within(self, least: float, most: float) -> Estimate:
+        """With the interval cut off where the figure cannot be; not a number stays."""
+        low, high = (float(np.clip(bound, least, most)) for bound in (self.low, self.high))
+        return Estimate(self.mean, low, high, self.standard_error)
+
 
 @dataclass(frozen=True)
 class Difference(Estimate):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
 from rebalance.core.kinds import Kind
+from rebalance.core.whole_identifiers import refuse_whole_identifiers
 from rebalance.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -86,19 +87,29 @@ class Matrix:
         return found
 
 
-def encode(columns: Columns, kinds: Mapping[str, Kind], *, fill: bool, as_numbers: bool) -> Matrix:
+def encode(
+    columns: Columns,
+    kinds: Mapping[str, Kind],
+    *,
+    fill: bool,
+    as_numbers: bool,
+    of_rows: int | None = None,
+) -> Matrix:
     """Learn scales and codes of these rows, and apply them.
 
     Parameters
     ----------
     fill : fill in the median of a number, and the most frequent value of a category.
     as_numbers : booleans are numbers 0 and 1, not categories.
+    of_rows : rows of the table that these are of; None where they are all.
 
     Raises
     ------
     DataError : a value is missing and is not filled in; a number is infinite; a category has more
-        than `MAX_LEVELS` values; no feature varies.
+        than `MAX_LEVELS` values, or whole numbers are an identifier; no feature varies.
     """
+    numbers = {name: columns[name] for name, kind in kinds.items() if kind == "number"}
+    refuse_whole_identifiers(numbers, of_rows)
     parts: list[Floats] = []
     places: list[Place] = []
     start = 0

@@ -93,19 +93,24 @@ class Curriculum:
             rounds *= 2
         return best
 
-    def text(self, rounds: int) -> str:
-        """The trees of so many rounds over all rows, as LightGBM's text without its parameters."""
-        return self._text(rounds, np.full(len(self.draws), True))
+    def trees(self, rounds: int) -> tuple[str, tuple[Stage, ...]]:
+        """So many rounds over all rows, as LightGBM's text without its parameters; their stages."""
+        everything = np.full(len(self.draws), True)
+        return self._text(rounds, everything), tuple(self._stages(rounds, everything))
+
+    def _stages(self, rounds: int, among: Bools) -> list[Stage]:
+        boosting = self.boosting
+        y_true = boosting.target == 1
+        weight = among if boosting.sample_weight is None else boosting.sample_weight * among
+        return stages(rounds, float(weight[y_true].sum()), float(weight[~y_true].sum()))
 
     def _text(self, rounds: int, among: Bools) -> str:
         from lightgbm import train
 
         boosting = self.boosting
         y_true = boosting.target == 1
-        weight = among if boosting.sample_weight is None else boosting.sample_weight * among
-        totals = float(weight[y_true].sum()), float(weight[~y_true].sum())
         log_odds, parts = boosting.start.copy(), []
-        way = stages(rounds, *totals)
+        way = self._stages(rounds, among)
         for number, stage in enumerate(way):
             kept = among & stage.keeps(y_true, (self.draws + number * STEP) % 1.0)
             shift = float(offset(np.array(stage.pi_0), np.array(stage.pi_1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from rebalance.core.kinds import Kind
 from rebalance.core.recipes import Recipe
@@ -12,6 +12,7 @@ from rebalance.errors import UsageError
 from rebalance.learners.base import Reads, TrainingRows
 from rebalance.learners.class_base import ClassRows
 from rebalance.learners.encoded import Encoded
+from rebalance.learners.focal import FocalModel
 
 R = TypeVar("R", TrainingRows, ClassRows)
 F = TypeVar("F", bound=Reads)
@@ -36,6 +37,8 @@ def that_makes(fitted: F, recipe: Recipe) -> F:
     ------
     UsageError : it is of a learner that does not encode columns.
     """
+    if isinstance(fitted, FocalModel):
+        return cast(F, replace(fitted, scores=that_makes(fitted.scores, recipe)))
     if not isinstance(fitted, Encoded):
         raise UsageError(
             f"a model of this kind ({type(fitted).__name__}) takes no features of a recipe",
@@ -46,9 +49,16 @@ def that_makes(fitted: F, recipe: Recipe) -> F:
 
 def features_of(fitted: Reads) -> Mapping[str, Kind]:
     """The features that a model uses, those that it makes itself among them, by kind."""
-    return fitted.reading.kinds if isinstance(fitted, Encoded) else fitted.kinds
+    inner = _encoded(fitted)
+    return inner.reading.kinds if isinstance(inner, Encoded) else inner.kinds
 
 
 def recipe_of(fitted: Reads) -> Recipe | None:
     """What a model makes its features by; None where all of them are columns."""
-    return fitted.encoder.recipe if isinstance(fitted, Encoded) else None
+    inner = _encoded(fitted)
+    return inner.encoder.recipe if isinstance(inner, Encoded) else None
+
+
+def _encoded(fitted: Reads) -> Reads:
+    """What reads the columns: of the focal loss, the learner of its scores."""
+    return fitted.scores if isinstance(fitted, FocalModel) else fitted

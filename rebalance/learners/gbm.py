@@ -20,7 +20,7 @@ from rebalance.learners.catalogue import ENTRIES
 from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
 from rebalance.learners.focal_boosting import focal_boosting
 from rebalance.learners.forest import Forest, read_forest
-from rebalance.learners.staged import staged
+from rebalance.learners.staged import staged, trees_of
 from rebalance.learners.trees import Trees
 from rebalance.learners.trees_text import trees_text
 
@@ -68,7 +68,8 @@ class GradientBoosting:
         fits = staged(boosting, rows.draws, settings)
         if rounds is None:
             rounds, found_by = fits.find_rounds(held_out(rows)), "held-out rows"
-        return TreeModel(boosting.encoder, fits.text(rounds), rounds, found_by, settings.threads)
+        text, stages = trees_of(fits, rounds)
+        return TreeModel(boosting.encoder, text, rounds, found_by, settings.threads, stages)
 
     def _focal(self, rows: TrainingRows, settings: Settings) -> Fitted:
         """Boosting of the focal loss: the trees add to the loss's own scores."""
@@ -89,6 +90,7 @@ class GradientBoosting:
             trees_text(members["trees.txt"]),
             document["rounds"],
             document["found_by"],
+            stages=tuple(document.get("stages", ())),
         )
         return with_focal(trees, members)
 

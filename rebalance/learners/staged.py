@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rebalance.errors import UsageError
 from rebalance.learners.base import Floats, Settings
 from rebalance.learners.boosting import Boosting
-from rebalance.learners.curriculum import Curriculum
+from rebalance.learners.curriculum import Curriculum, Stage
 from rebalance.learners.two_stage import TwoStage
 
 
@@ -34,3 +37,22 @@ def staged(
     if settings.curriculum:
         return Curriculum(boosting, draws)
     return TwoStage(boosting, draws) if settings.two_stage else boosting
+
+
+def trees_of(
+    fits: Boosting | Curriculum | TwoStage, rounds: int
+) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+    """The trees as LightGBM's text, and as JSON the stages that they are of; none of all alike."""
+    if isinstance(fits, Boosting):
+        return fits.text(rounds), ()
+    text, stages = fits.trees(rounds)
+    return text, tuple(_document(each) for each in stages)
+
+
+def _document(stage: Stage) -> dict[str, Any]:
+    """So many rounds, fitted to these shares of either class."""
+    return {
+        "rounds": stage.rounds,
+        "share_of_positives": float(stage.pi_1),
+        "share_of_negatives": float(stage.pi_0),
+    }

@@ -24,17 +24,20 @@ class Trees(Encoded):
     """Boosted trees with the encoder of the columns that they were given.
 
     Columns that no tree splits on are not read; without any split, all are. `encoder` and `text`
-    are of all columns: the trees name the encoder's terms by position.
+    are of all columns: the trees name the encoder's terms by position. `stages` are those of
+    `learners.staged`, with their rounds; empty where all rounds are alike.
     """
 
     text: str
     rounds: int
     found_by: str
     threads: int | None = None
+    stages: tuple[Mapping[str, Any], ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Rounds of boosting, and how their number was found."""
-        return {"learner": "gbm", "rounds": self.rounds, "rounds_found_by": self.found_by}
+        found = {"learner": "gbm", "rounds": self.rounds, "rounds_found_by": self.found_by}
+        return found | self._staged
 
     def document(self) -> dict[str, Any]:
         """All but the trees, as JSON."""
@@ -42,7 +45,12 @@ class Trees(Encoded):
             "encoder": self.encoder.to_document(),
             "rounds": self.rounds,
             "found_by": self.found_by,
+            **self._staged,
         }
+
+    @property
+    def _staged(self) -> dict[str, Any]:
+        return {"stages": [dict(each) for each in self.stages]} if self.stages else {}
 
     def members(self) -> dict[str, bytes]:
         """The encoder as JSON and the trees as LightGBM's text, without its parameters."""

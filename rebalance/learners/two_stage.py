@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.correction import offset
+from rebalance.core.correction import log_probability, offset
 from rebalance.core.folds import stratified_folds
 from rebalance.errors import FitError
 from rebalance.learners.boosting import (
@@ -30,7 +30,7 @@ from rebalance.learners.boosting import (
     Boosting,
     without_parameters,
 )
-from rebalance.learners.curriculum import STEP
+from rebalance.learners.curriculum import STEP, Stage
 from rebalance.learners.joined_trees import joined
 
 Floats = NDArray[np.float64]
@@ -50,8 +50,10 @@ class TwoStage:
         """The number of rounds of the first stage, as without a second."""
         return self.boosting.find_rounds(held_out)
 
-    def text(self, rounds: int) -> str:
-        """The trees of both stages, as LightGBM's text without its parameters.
+    def trees(self, rounds: int) -> tuple[str, tuple[Stage, ...]]:
+        """The trees of both stages, as LightGBM's text without its parameters, and the stages.
+
+        The second has 0 rounds where none lessens the loss of rows held out.
 
         Raises
         ------
@@ -73,8 +75,14 @@ class TwoStage:
         held_out = stratified_folds(y_true[kept], self.draws[kept], HELD_OUT_FOLDS) == 0
         first = self._trees(np.arange(len(y_true)), self.boosting.start, rounds)
         more = self._rounds_of_second(kept[~held_out], kept[held_out], log_odds)
+        way = (
+            Stage(rounds, 1.0, 1.0),
+            Stage(more, fewest / negatives, fewest / positives),
+        )
+        if not more:
+            return _text(first, rounds), way
         second = self._trees(kept, log_odds, more)
-        return joined([_text(first, rounds), _text(second, more)])
+        return joined([_text(first, rounds), _text(second, more)]), way
 
     def _out_of_fold(self, rounds: int, y_true: Bools) -> Floats:
         """What first stages say of rows that they did not see, with where they start from."""
@@ -99,7 +107,15 @@ class TwoStage:
         booster = train(
             self.boosting.parameters, part, MAX_ROUNDS, valid_sets=watched, callbacks=[stop]
         )
-        return max(1, int(booster.best_iteration))
+        least = next(iter(next(iter(booster.best_score.values())).values()))
+        return int(booster.best_iteration) if least < self._loss(held_out, log_odds) else 0
+
+    def _loss(self, rows: NDArray[np.int64], log_odds: Floats) -> float:
+        """The log loss of rows before any tree is added."""
+        boosting = self.boosting
+        signed = np.where(boosting.target[rows] == 1, log_odds[rows], -log_odds[rows])
+        weight = None if boosting.sample_weight is None else boosting.sample_weight[rows]
+        return float(np.average(-log_probability(signed), weights=weight))
 
     def _trees(self, rows: NDArray[np.int64], log_odds: Floats, rounds: int) -> Any:
         from lightgbm import train

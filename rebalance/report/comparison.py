@@ -31,7 +31,8 @@ _WIDE = 8.0  # a ratio this many times another one needs a logarithmic axis
 class Bar:
     """One way: its name, figures with intervals by name, rows and seconds.
 
-    is_worse : it differs from the best by more than noise.
+    is_worse : it differs from the best by more than noise. is_whole : it has all folds; others do
+    not stretch the axes.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Bar:
     rows: float
     seconds: float
     is_worse: bool
+    is_whole: bool = True
 
 
 def comparison_picture(drawn: Sequence[Bar], *, image_format: str = "png") -> bytes:
@@ -47,13 +49,14 @@ def comparison_picture(drawn: Sequence[Bar], *, image_format: str = "png") -> by
     The first `MOST` ways; those that are worse than the best by more than noise in orange.
     """
     shown = drawn[:MOST]
-    height = 1.6 + 0.3 * len(shown)
+    height = 2.0 + 0.3 * len(shown)
     with picture(17.0, height, image_format) as (figure, stream):
         panels: Any = figure.subplots(1, len(PANELS) + 1, sharey=True)
         for axes, (name, title) in zip(panels, PANELS.items(), strict=False):
             _draw(axes, shown, name)
             axes.set_title(title)
         _draw_seconds(panels[-1], shown)
+        figure.legend(handles=_legend(shown), loc="outside lower center", ncols=2, frameon=False)
         first = panels[0]
         first.set_yticks(range(len(shown)), [each.name.replace("$", r"\$") for each in shown])
         first.set_ylim(len(shown) - 0.5, -0.5)
@@ -67,7 +70,8 @@ def _draw(axes: Axes, shown: Sequence[Bar], name: str) -> None:
         if np.isfinite(found.low):
             axes.hlines(place, found.low, found.high, color=colour, linewidth=1.6, alpha=0.7)
         axes.plot([found.mean], [place], marker="o", markersize=5, color=colour)
-    finite = means[np.isfinite(means)]
+    whole = means[[each.is_whole for each in shown]]
+    finite = whole[np.isfinite(whole)]
     if name == "predicted_over_observed":
         axes.axvline(1.0, color=GREY, linewidth=1.2, linestyle=(0, (4, 3)))
     elif len(finite):
@@ -80,6 +84,41 @@ def _draw(axes: Axes, shown: Sequence[Bar], name: str) -> None:
         axes.xaxis.set_minor_formatter("")
     else:
         axes.locator_params(axis="x", nbins=4)
+    _limit(axes, shown, name)
+
+
+def _limit(axes: Axes, shown: Sequence[Bar], name: str) -> None:
+    """Let the axis go as far as the ways do that have all folds, where others go further."""
+    whole = [each for each in shown if each.is_whole]
+    if len(whole) == len(shown) or not whole:
+        return
+    estimates = [each.estimates[name] for each in whole]
+    ends = np.array([(e.low, e.mean, e.high) for e in estimates]).ravel()
+    ends = ends[np.isfinite(ends)]
+    if name == "predicted_over_observed":
+        ends = np.append(ends, 1.0)
+    if len(ends) and ends.min() < ends.max():
+        room = 0.05 * (ends.max() - ends.min())
+        low = ends.min() - room
+        if axes.get_xscale() == "log":
+            low = max(low, 0.8 * float(ends[ends > 0].min()))
+        axes.set_xlim(low, ends.max() + room)
+
+
+def _legend(shown: Sequence[Bar]) -> list[Any]:
+    """What the colours that are there say."""
+    from matplotlib.lines import Line2D
+
+    said = {
+        _BLUE: "the best, and what differs from it by no more than noise",
+        _ORANGE: "worse than the best by more than noise",
+    }
+    there = {_ORANGE if each.is_worse else _BLUE for each in shown}
+    return [
+        Line2D([], [], color=colour, marker="o", markersize=5, linewidth=1.6, label=text)
+        for colour, text in said.items()
+        if colour in there
+    ]
 
 
 def _draw_seconds(axes: Axes, shown: Sequence[Bar]) -> None:

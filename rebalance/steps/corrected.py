@@ -12,6 +12,10 @@ from rebalance.steps.context import Context
 from rebalance.steps.weigh import Weighed
 from rebalance.steps.weighting import Weighting
 
+LEFT_AS_FITTED = (
+    "--scale sample: probabilities are left on the sample's scale, and not the population's"
+)
+
 
 def tell_corrected(
     model: Model, settings: Settings, weighed: Weighed | None, context: Context
@@ -24,6 +28,9 @@ def tell_corrected(
         return "calibrated"
     bent = weighed.correction if weighed is not None and weighed.reweighted.bends else None
     if bent == "none":
+        return None
+    if model.correctable and model.drawn is not None and model.output_scale == "sample":
+        context.note(LEFT_AS_FITTED)
         return None
     if not model.gives_population:
         return "refused"

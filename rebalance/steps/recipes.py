@@ -148,7 +148,7 @@ def engineering(
     UsageError, DataError, ArtifactError : see `recipe_file.read_recipe`; a column is not there, or
         is of a kind that the feature cannot be made of.
     """
-    if path is None:
+    if path is None or path == NONE:
         return Engineering(dict(kinds))
     defined = read_recipe(path)
     for name in defined.drop:

@@ -16,7 +16,7 @@ from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
 from rebalance.steps.choice import Choice, as_gbm, choose, tell_many_classes
-from rebalance.steps.classes.artifacts.drawn import read_if_class_design
+from rebalance.steps.classes.artifacts.drawn import ClassDrawn, read_if_class_design
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.context import Context
@@ -30,6 +30,7 @@ from rebalance.steps.recipes import Engineering, engineering_of_sample
 from rebalance.steps.refits import Refits
 from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.saturation import tell_fit
+from rebalance.steps.staged import tell_balanced_again, tell_stages
 from rebalance.steps.suited import refuse_unsuited, scale_for, suited
 from rebalance.steps.train_rows import Loaded, load, start_of, training_rows
 from rebalance.steps.train_task import (
@@ -49,7 +50,8 @@ from rebalance.storage.tables import Table, located
 class TrainResult:
     """What was fitted, on how many rows, and how it is corrected and calibrated.
 
-    corrected : a kind of `core.corrections`; None where nothing was sampled.
+    corrected : a kind of `core.corrections`; None where nothing was sampled, or where `scale` is
+        "sample" and probabilities are left as fitted.
     """
 
     output: str
@@ -67,6 +69,7 @@ class TrainResult:
     weighting: Mapping[str, Any] | None = None
     costs: Mapping[str, float] | None = None
     choice: Choice | None = None
+    scale: str = "population"
 
     @property
     def needs_calibration(self) -> bool:
@@ -105,12 +108,10 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     if classes is not None:
         if asked.natural:
             raise no_population(table)
-        asked.wanted.refuse_many_classes()
-        asked.weighting.refuse_many_classes()
-        tell_many_classes(context, chosen=auto)
-        return class_train(table, classes, asked, context)
+        return _of_classes(table, classes, asked, context, chosen=auto)
     asked, task = suited(asked, task_of(table, asked), context)
     tell_limits(task.drawn, asked.wanted, context)
+    tell_balanced_again(asked.settings, task.drawn, context)
     asked.weighting.check_against(task.drawn, asked.wanted)
     kinds = choose_features(
         table,
@@ -135,10 +136,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     except ManyClassesError:
         if not asked.natural:
             raise
-        asked.wanted.refuse_many_classes()
-        asked.weighting.refuse_many_classes()
-        tell_many_classes(context, chosen=auto)
-        return class_train(table, None, asked, context)
+        return _of_classes(table, None, asked, context, chosen=auto)
     refuse_balancing(asked.balancing, loaded.label.column)
     made = made.learned_from(loaded.table, loaded.stands_for, table.place, context)
     choice = None
@@ -164,6 +162,7 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         },
         "seed": asked.settings.seed,
         **made.manifest(table),
+        **{name: trained.summary[name] for name in ("stages",) if name in trained.summary},
         "drop": list(task.drop),
         "key": task.key,
         "counts": {"positives": positives, "negatives": negatives},
@@ -187,8 +186,24 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         weighting=weighting_of(trained, again.weighed, asked.weighting),
         costs=trained.costs.to_document() if trained.costs else None,
         choice=choice,
+        scale=trained.output_scale,
         **tell_estimates(trained, task.correction, min(positives, negatives), context),
     )
+
+
+def _of_classes(
+    table: Table,
+    drawn: ClassDrawn | None,
+    asked: TrainAsked,
+    context: Context,
+    *,
+    chosen: bool,
+) -> ClassTrainResult:
+    """The same for many classes, once sure that nothing is asked for that two alone have."""
+    asked.wanted.refuse_many_classes()
+    asked.weighting.refuse_many_classes()
+    tell_many_classes(context, chosen=chosen)
+    return class_train(table, drawn, asked, context)
 
 
 def _checked(asked: TrainAsked) -> Learner:
@@ -244,6 +259,7 @@ def _fit(
         fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
     tell_left_out(fitted.left_out, context)
     tell_fit(fitted, context)
+    tell_stages(fitted.summary(), settings, context)
     trained = Model(
         label=loaded.label,
         learner=asked.model,

@@ -196,6 +196,19 @@ def test_ways_that_refuse_are_listed_with_the_reason(table: Path, done: Invoke) 
     assert [way["method"] for way in found["ways"]] == ["none"]
 
 
+def test_what_columns_rule_out_waits_for_no_time(table: Path, rebalance: Invoke) -> None:
+    # So little time that nothing is fitted but what is looked at before.
+    asked = ["compare", table, "-l", "fraud", "--learners", "logistic", "--budget", 0.01]
+    result = rebalance([*asked, "--methods", "tomek,near-miss"])
+    assert result.exit_code == 5
+    assert "tomek takes numbers only, and there are categories" in result.stderr
+    result = rebalance([*asked, "--methods", "none,none,tomek"])
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "'none' more than once" in said
+    assert "smallest, none x logistic on one fold" in said
+
+
 def test_by_key_and_by_time(tmp_path: Path, done: Invoke) -> None:
     path = tmp_path / "table.parquet"
     content = columns() | {"who": np.arange(ROWS) % 400, "day": np.arange(ROWS) // 50}

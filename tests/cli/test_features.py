@@ -179,6 +179,28 @@ def test_a_recipe_travels_from_the_pilot_to_the_predictions(
     assert np.log(found / (1 - found)) == pytest.approx(-rows["rb_offset"].to_numpy())
 
 
+@pytest.mark.parametrize("model", ["logistic", "gbm"])
+def test_a_recipe_with_the_focal_loss_is_as_good_as_columns(
+    shops: Path, tmp_path: Path, done: Invoke, model: str
+) -> None:
+    tables = {name: pq.read_table(shops / f"{name}.parquet") for name in ("train", "test")}
+    for name, table in tables.items():
+        pq.write_table(by_hand(table, tables["train"]), tmp_path / f"{name}.parquet")
+    found, features = [], []
+    for folder, more in ((shops, ["--features", shops / "f.toml"]), (tmp_path, [])):
+        fitted, out = tmp_path / "m.rbl", tmp_path / f"p{len(more)}.parquet"
+        rounds = ["--rounds", 20] if model == "gbm" else []
+        said = done(["train", folder / "train.parquet", "--natural", "-l", "y", "--model", model,
+                     *rounds, "--loss", "focal", "--gamma", 1, *more, "--json",
+                     "--check-calibration", "-o", fitted])  # fmt: skip
+        features.append(json.loads(said.stdout)["features"])
+        assert {*read_model(str(fitted)).kinds} <= {*pq.read_schema(folder / "train.parquet").names}
+        done(["predict", folder / "test.parquet", "--model", fitted, "-o", out, "-q"])
+        found.append(probability(out))
+    assert found[0] == pytest.approx(found[1], rel=1e-7)  # a mean may be added in another order
+    assert features[0] == features[1]
+
+
 def drawn_by(table: Path, folder: Path, recipe: Path, context: Context) -> tuple[dict, np.ndarray]:
     """The pilot's recipe and the sample's probabilities."""
     fitted, out = folder / "p.rbl", folder / "s.parquet"
@@ -360,6 +382,18 @@ def test_what_a_table_does_not_have_is_refused(
     assert found.exit_code == code
     assert said in " ".join(found.output.split())
     assert not (tmp_path / "p.rbl").exists()
+
+
+def test_a_pilot_and_a_run_of_no_recipe(shops: Path, tmp_path: Path, done: Invoke) -> None:
+    found = []
+    for number, more in enumerate(([], ["--features", "none"])):
+        out = tmp_path / f"{number}"
+        done(["pilot", shops / "train.parquet", "-l", "y", *more, "-o", f"{out}.rbl", "-q"])
+        done(["run", shops / "train.parquet", "-l", "y", *more, "--rate", 0.3, "--rounds", 5, "-q",
+              "-o", out])  # fmt: skip
+        found.append((out.with_suffix(".rbl").read_bytes(), (out / "model.rbl").read_bytes()))
+    assert read_pilot(str(tmp_path / "1.rbl")).recipe is None
+    assert found[0] == found[1]
 
 
 def test_a_recipe_is_no_output(shops: Path, tmp_path: Path, rebalance: Invoke) -> None:

@@ -607,3 +607,78 @@ def test_what_is_refused(
     assert words in result.stderr
     assert result.exit_code == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whole_identifiers_are_named_and_not_made(
+    tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    draw = np.random.default_rng(4)
+    table = pa.table(
+        {
+            "id": 100_000 + draw.permutation(2_000),
+            "hour": draw.integers(0, 24, 2_000),
+            "x": draw.normal(size=2_000),
+            "y": (np.arange(2_000) % 10 == 3).astype(np.int8),
+        }
+    )
+    pq.write_table(table, source)
+    for method in ("smote", "enn", "uniform,smote"):
+        more = [] if method == "enn" else ["--ratio", 3]
+        more += ["--rate", 0.5] if "," in method else []
+        base = ["sample", source, "-l", "y", "--method", method, *more, "-o", out]
+        failed = rebalance(base)
+        assert failed.exit_code == 3
+        assert "column 'id'" in failed.stderr
+        assert "--drop id" in failed.stderr
+        done([*base, "--drop", "id"])
+    made = pq.read_table(out).filter(pc.field("rb_synthetic"))
+    assert len(made)
+    assert made["id"].null_count == len(made)
+    assert made["hour"].null_count == 0
+
+
+@pytest.mark.parametrize("method", ["smote-enn", "smote-tomek"])
+def test_what_a_cleaning_drops_of_real_positives_is_said(
+    tmp_path: Path, done: Invoke, method: str
+) -> None:
+    # Classes that lie in each other: neighbours of most positives are negatives.
+    draw = np.random.default_rng(6)
+    y = np.arange(600) % 6 == 1
+    x = draw.normal(size=(600, 2)) + 0.5 * y[:, None]
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    pq.write_table(pa.table({"a": x[:, 0], "b": x[:, 1], "y": y.astype(np.int8)}), source)
+    result = done(["sample", source, "-l", "y", "--method", method, "--ratio", 2, "-o", out])
+    table = pq.read_table(out)
+    labels = table["y"].to_numpy()
+    is_made = table["rb_synthetic"].to_numpy(zero_copy_only=False)
+    positives, negatives = (labels[~is_made] == 1).sum(), (labels == 0).sum()
+    assert positives < 100
+    ratio = f"{negatives / (labels == 1).sum():.4g}"
+    said = " ".join(result.stderr.split())
+    assert (
+        f"the cleaning of {method} dropped {100 - positives} of the 100 real positives and "
+        f"{500 - negatives} of the 500 negatives: {ratio} negatives per positive, for 2 asked"
+    ) in said
+
+
+@pytest.mark.parametrize(
+    ("method", "more"), [("near-miss", ["--set", "version=3"]), ("instance-hardness", [])]
+)
+def test_a_method_that_misses_the_ratio_says_what_came_out(
+    tmp_path: Path, done: Invoke, method: str, more: list[str]
+) -> None:
+    draw = np.random.default_rng(6)
+    y = np.arange(600) % 6 == 1
+    # Of few values, so that many rows are as hard as each other: all of them are kept, or none.
+    x = np.sign(draw.normal(size=(600, 2)) + 0.5 * y[:, None])
+    source, out = tmp_path / "t.parquet", tmp_path / "s.parquet"
+    pq.write_table(pa.table({"a": x[:, 0], "b": x[:, 1], "y": y.astype(np.int8)}), source)
+    base = ["sample", source, "-l", "y", "--method", method, *more, "--ratio", 3, "-o", out]
+    said = " ".join(done(base).stderr.split())
+    negatives = int((pq.read_table(out)["y"].to_numpy() == 0).sum())
+    assert negatives != 300
+    assert (
+        f"{method} came to {negatives:,} negatives, for 300 wanted: {negatives / 100:.4g} "
+        "negatives per positive"
+    ) in said

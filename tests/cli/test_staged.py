@@ -117,3 +117,55 @@ def test_class_weights_are_another_way_to_balance(
     assert result.exit_code == 2
     assert f"{option} and {said} are two ways to balance the classes; choose one" in result.stderr
     assert not (tmp_path / "m.rbl").exists()
+
+
+@pytest.mark.parametrize(("option", "count"), [("--curriculum", 8), ("--two-stage", 2)])
+def test_stages_are_shown_and_stored(
+    drawn: Path, tmp_path: Path, done: Invoke, option: str, count: int
+) -> None:
+    out = tmp_path / "m.rbl"
+    base = ["train", drawn, option, *FAST, "--rounds", 40, "-o", out]
+    result = done([*base, "--json"])
+    stages = json.loads(result.stdout)["summary"]["stages"]
+    assert len(stages) == count
+    assert stages[0]["rounds"] == (5 if option == "--curriculum" else 40)
+    y = pq.read_table(drawn)["y"].to_numpy()
+    # As many rows of either class: at first, or at last.
+    balanced = stages[0 if option == "--curriculum" else -1]
+    assert balanced["share_of_positives"] == pytest.approx(1)
+    assert balanced["share_of_negatives"] == pytest.approx(y.sum() / (y == 0).sum())
+    whole = stages[-1 if option == "--curriculum" else 0]
+    assert (whole["share_of_positives"], whole["share_of_negatives"]) == pytest.approx((1, 1))
+    assert read_artifact(str(out), "model")[0]["stages"] == stages
+    said = " ".join(done(base).output.split())
+    assert f"stages {count}: " in said
+    note = "the second stage has no rounds"
+    assert (note in " ".join(result.stderr.split())) == (stages[-1]["rounds"] == 0)
+    result = done([*base, "--scale", "sample"])
+    said = " ".join(result.output.split())
+    assert "refused" not in said
+    assert "offset, left on the sample's scale (--scale sample)" in said
+
+
+def test_made_rows_are_balanced_again(simulated: Simulated, tmp_path: Path, done: Invoke) -> None:
+    source, drawn, out = (tmp_path / name for name in ("t.parquet", "s.parquet", "m.rbl"))
+    pq.write_table(simulated.table.slice(0, 5_000), source)
+    done(["sample", source, "-l", "y", "--method", "smote", "--ratio", 5, "-o", drawn, "-q"])
+    base = ["train", drawn, *FAST, "--rounds", 8, "-o", out]
+    for option in ("--curriculum", "--two-stage"):
+        said = " ".join(done([*base, option]).stderr.split())
+        assert f"{option} balances the classes of a smote sample again" in said
+    assert "again" not in done(base).stderr
+
+
+def test_a_second_stage_of_no_rounds_is_said(tmp_path: Path, done: Invoke) -> None:
+    source, out = tmp_path / "t.parquet", tmp_path / "m.rbl"
+    draw = np.random.default_rng(2)
+    # Nothing tells the classes apart, so that no tree lessens the loss of rows held out.
+    table = {"x": draw.normal(size=400), "y": (draw.random(400) < 0.3).astype(np.int8)}
+    pq.write_table(pa.table(table), source)
+    said = done(["train", source, "--natural", "-l", "y", "--two-stage", "--rounds", 1,
+                 "--learning-rate", 0.001, "-o", out, "--json"])  # fmt: skip
+    assert json.loads(said.stdout)["summary"]["stages"][1]["rounds"] == 0
+    assert "the second stage has no rounds" in " ".join(said.stderr.split())
+    done(["predict", source, "--model", out, "-o", tmp_path / "p.parquet", "-q"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import lightgbm
 import numpy as np
@@ -83,6 +84,29 @@ def test_too_few_rows_of_a_class() -> None:
     few = rows_of({"x1": np.linspace(0, 1, 300)}, np.arange(300) < 9)
     with pytest.raises(FitError, match="a class has 9 rows, too few for a second stage"):
         GradientBoosting().fit(few, STAGED)
+
+
+def test_stages_have_the_rounds_of_the_trees_and_are_stored(
+    rows: TrainingRows, fitted: TreeModel
+) -> None:
+    first, second = fitted.stages
+    assert (first["rounds"], second["rounds"]) == (30, len(trees_of(fitted.text)) - 30)
+    share = rows.y_true.sum() / (~rows.y_true).sum()
+    assert second["share_of_negatives"] == pytest.approx(share)
+    assert GradientBoosting().load(fitted.members()).summary() == fitted.summary()
+
+
+def test_without_rounds_of_the_second_stage_it_is_the_plain_gbm() -> None:
+    # Nothing tells the classes apart, and no tree lessens the loss of rows held out.
+    draw = np.random.default_rng(2)
+    some = rows_of({"x1": draw.normal(size=400)}, draw.random(400) < 0.3)
+    fast = {"learning_rate": 1.0, "rounds": 1}
+    found = GradientBoosting().fit(some, replace(STAGED, **fast))
+    plain = GradientBoosting().fit(some, replace(FAST, **fast))
+    assert isinstance(found, TreeModel)
+    assert isinstance(plain, TreeModel)
+    assert found.stages[1]["rounds"] == 0
+    assert found.text == plain.text
 
 
 def test_joined_with_nothing_is_the_same(fitted: TreeModel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,3 +48,28 @@ def test_ratios_far_apart_are_drawn_on_a_logarithmic_axis() -> None:
 def test_figures_that_are_not_defined_leave_a_gap() -> None:
     nothing = {name: Estimate(np.nan, np.nan, np.nan, np.nan) for name in PANELS}
     assert comparison_picture([Bar("a", nothing, 10, 0.1, is_worse=False)])
+
+
+def test_ways_without_all_folds_do_not_stretch_the_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits, labels = [], []
+    draw, legend = comparison._draw, comparison._legend
+
+    def drawn(axes: Any, shown: Any, name: str) -> None:
+        draw(axes, shown, name)
+        limits.append(axes.get_xlim())
+
+    def said(shown: Any) -> Any:
+        found = legend(shown)
+        labels.append([each.get_label() for each in found])
+        return found
+
+    monkeypatch.setattr(comparison, "_draw", drawn)
+    monkeypatch.setattr(comparison, "_legend", said)
+    wide = {name: Estimate(5.0, 0.0, 400.0, 40.0) for name in PANELS}
+    part = Bar("part", wide, 10, 0.1, is_worse=False, is_whole=False)
+    comparison_picture([*bars(3), part])
+    # The others go from 0.9 to 1.1, with a twentieth of that as room.
+    assert limits == [pytest.approx((0.89, 1.11))] * len(PANELS)
+    comparison_picture([*bars(6), part])
+    assert [len(each) for each in labels] == [1, 2]
+    assert "worse than the best by more than noise" in labels[1]

@@ -117,7 +117,13 @@ def class_resample(
     order = ClassOrder(method, settings, names, numbers, wanted.asked.seed, context.threads)
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
-        matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
+        matrix = encode(
+            columns,
+            kinds,
+            fill=wanted.impute == MEDIAN,
+            as_numbers=not method.makes,
+            of_rows=sum(design.counts),
+        )
     tell_filled(matrix, method, context)
     order.check(matrix, rows.codes)
     held = memory_of(found.table, len(rows), method)

@@ -19,6 +19,7 @@ from rebalance.steps.compare.asked import (
 from rebalance.steps.compare.budget import Clock
 from rebalance.steps.compare.contest import Contest
 from rebalance.steps.compare.folds import Folds, make_folds
+from rebalance.steps.compare.known import refused_at_once, tell_repeated, tell_winner
 from rebalance.steps.compare.outcome import METRICS
 from rebalance.steps.compare.recipes import Recipe, reading_options
 from rebalance.steps.compare.results import Place, rank_ways
@@ -54,6 +55,8 @@ def compare(asked: CompareAsked, context: Context) -> CompareResult:
     check_outputs([asked.state], [*asked.inputs, *filter(None, [asked.plot])], clobber=True)
     _refuse_standard_input(asked.inputs)
     choose_ways(asked.preset, asked.methods, asked.learners, ())  # names, before anything is read
+    tell_repeated("--methods", asked.methods, context)
+    tell_repeated("--learners", asked.learners, context)
     table = open_within(asked.inputs, context, Need(HEAVY, per_row=40.0, outputs=2))
     table.refuse_own_columns()
     kinds = choose_features(
@@ -74,6 +77,7 @@ def compare(asked: CompareAsked, context: Context) -> CompareResult:
     reserve = _AFTER + (_DRAWING if asked.plot is not None else 0.0)
     recipes = _recipes(ways, asked, folds)
     contest = Contest(table, folds, asked, recipes, state, clock, reserve, context)
+    contest.refused |= refused_at_once(recipes, table, kinds)
     contest.run()
     missed = _missed(contest)
     found = contest.finished()
@@ -86,8 +90,9 @@ def compare(asked: CompareAsked, context: Context) -> CompareResult:
         )
     _tell_time(contest, budget, context)
     places = rank_ways(found, asked.rank_by, folds.test_per_train)
+    tell_winner(places[0], context)
     if asked.plot is not None:
-        drawn = [_bar(place) for place in places]
+        drawn = [_bar(place, folds.count) for place in places]
         write_bytes(asked.plot, comparison_picture(drawn, image_format=image_format))
     positives = int(folds.y_true.sum())
     return CompareResult(
@@ -187,7 +192,8 @@ def _fold(folds: Folds, number: int) -> Fold:
     )
 
 
-def _bar(place: Place) -> Bar:
+def _bar(place: Place, folds: int) -> Bar:
     estimates = {name: place.metrics[name] for name in METRICS}
     is_worse = place.versus is not None and place.versus.is_more
-    return Bar(place.way.name, estimates, place.rows, place.seconds, is_worse)
+    is_whole = place.folds == folds
+    return Bar(place.way.name, estimates, place.rows, place.seconds, is_worse, is_whole)

@@ -13,6 +13,7 @@ from rebalance.steps.compare.asked import CompareAsked
 from rebalance.steps.compare.budget import MARGIN, Clock, Estimates, Rows
 from rebalance.steps.compare.fitting import Bench
 from rebalance.steps.compare.folds import Folds, write_fold
+from rebalance.steps.compare.known import reason
 from rebalance.steps.compare.outcome import Outcome
 from rebalance.steps.compare.recipes import Recipe
 from rebalance.steps.compare.state import State
@@ -92,6 +93,7 @@ class Contest:
 
     def _rounds(self) -> Iterator[Step]:
         done = sum(len(each) for each in self.finished().values())
+        done += len(self.refused) * self.folds.count
         if done:
             yield Step(done)
         yield from self._round(list(self.recipes))
@@ -278,7 +280,7 @@ class Contest:
         try:
             outcome = bench.fit(self.recipes[way], limit)
         except RebalanceError as exc:
-            self.refused[way] = _reason(exc)
+            self.refused[way] = reason(exc)
             return self.folds.count - bench.files.number
         self.state.add(outcome)
         if is_first and self.left < 0:
@@ -286,11 +288,3 @@ class Contest:
         self.new_fits += 1
         self.estimates.learn(way, outcome)
         return 1
-
-
-def _reason(exc: RebalanceError) -> str:
-    """Why a way refuses, in one line; not where, which is a file that is gone."""
-    taken, too_long, _ = exc.what.partition(": more than --max-time")
-    if too_long:  # the time was what the budget left for it
-        return f"{taken}: more than was left for it"
-    return f"{exc.what}; {exc.remedy}" if exc.remedy else exc.what

@@ -14,6 +14,15 @@ from rebalance.steps.compare.ways import Way
 
 # Whether more of it is better.
 RANKED_BY = {"log_loss": False, "average_precision": True, "roc_auc": True, "brier": False}
+# Where a figure can be.
+RANGES = {
+    "log_loss": (0.0, np.inf),
+    "average_precision": (0.0, 1.0),
+    "roc_auc": (0.0, 1.0),
+    "brier": (0.0, 1.0),
+    "predicted_over_observed": (0.0, np.inf),
+    "recall_at_precision": (0.0, 1.0),
+}
 ALPHA = 0.05
 
 
@@ -139,6 +148,8 @@ def _place(
 
 def _estimates(scores: Sequence[Scores], test_per_train: float) -> dict[str, Estimate]:
     return {
-        name: over_folds(np.array([each[name] for each in scores]), test_per_train)
+        name: over_folds(np.array([each[name] for each in scores]), test_per_train).within(
+            *RANGES[name]
+        )
         for name in METRICS
     }

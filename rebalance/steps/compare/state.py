@@ -27,7 +27,7 @@ class State:
         self.finished: dict[tuple[str, int], Outcome] = {}
         if self._path is None:
             return
-        text = self._path.read_text("utf-8") if self._path.exists() else ""
+        text = self._text(self._path) if self._path.exists() else ""
         whole, _, torn = text.rpartition("\n")
         lines = whole.split("\n") if whole else []
         if lines:
@@ -60,6 +60,19 @@ class State:
             stream.write(json.dumps(document, allow_nan=False) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
+
+    def _text(self, path: Path) -> str:
+        """What the file holds.
+
+        Raises
+        ------
+        ArtifactError : it is no text.
+        """
+        content = path.read_bytes()
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            raise self._strange(content.count(b"\n", 0, exc.start) + 1) from None
 
     def _check(self, line: str, header: Mapping[str, Any]) -> None:
         """Refuse what another table or other settings left.

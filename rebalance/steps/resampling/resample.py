@@ -83,7 +83,13 @@ def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampl
     order = Order(method, settings, number, wanted.asked.seed, context.threads)
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
-        matrix = encode(columns, kinds, fill=wanted.impute == MEDIAN, as_numbers=not method.makes)
+        matrix = encode(
+            columns,
+            kinds,
+            fill=wanted.impute == MEDIAN,
+            as_numbers=not method.makes,
+            of_rows=design.positives + design.negatives,
+        )
     tell_filled(matrix, method, context)
     order.check(matrix, rows.y_true)
     held = memory_of(found.table, len(rows), method)
@@ -143,6 +149,26 @@ def _check_done(order: Order, done: Resampled, y_true: NDArray[np.bool_], contex
         context.note(
             f"{order.method.name} came to {found:,} {word}, for {wanted:,} wanted: "
             f"{negatives / positives:.4g} negatives per positive"
+        )
+    if order.method.role == "combine":
+        _tell_cleaned(order, done, y_true, negatives / positives, context)
+
+
+def _tell_cleaned(
+    order: Order, done: Resampled, y_true: NDArray[np.bool_], ratio: float, context: Context
+) -> None:
+    """Say what the cleaning after rows were made took of the real ones, and of the ratio."""
+    real = int(y_true.sum())
+    others = len(y_true) - real
+    kept = int(y_true[done.kept].sum())
+    dropped, dropped_others = real - kept, others - (len(done.kept) - kept)
+    asked = others / order.wanted if order.wanted else ratio
+    is_off = abs(ratio - asked) > asked / 100
+    if dropped or is_off:
+        context.note(
+            f"the cleaning of {order.method.name} dropped {dropped:,} of the {real:,} real "
+            f"positives and {dropped_others:,} of the {others:,} negatives: {ratio:.4g} negatives "
+            "per positive" + (f", for {asked:.4g} asked" if is_off else "")
         )
 
 

@@ -103,12 +103,17 @@ def choose_kinds(
     if times:
         context.note(f"{', '.join(map(repr, times))}: a time is no feature for distances")
     kinds = {name: kind for name, kind in kinds.items() if kind != "time"}
-    _check_kinds(table, kinds, method)
+    check_kinds(table, kinds, method)
     return kinds, [name for name in table.names if name not in kinds and name != label]
 
 
-def _check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> None:
-    """Refuse features that the method does not take, and name the method that does."""
+def check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> None:
+    """Refuse features that the method does not take, and name the method that does.
+
+    Raises
+    ------
+    DataError : one is of such a kind, or none is of the kind that it needs.
+    """
     coded = ["category", *(["boolean"] if method.makes else [])]
     categories = [name for name, kind in kinds.items() if kind in coded]
     numbers = [name for name in kinds if name not in categories]

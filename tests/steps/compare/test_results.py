@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from rebalance.cli.compare_output import _interval
 from rebalance.steps.compare.outcome import METRICS, Outcome
 from rebalance.steps.compare.results import rank_ways
 from rebalance.steps.compare.ways import Way
@@ -73,3 +76,28 @@ def test_ways_that_missed_folds_come_last_and_are_compared_on_those_they_have() 
     assert alone is not None
     assert np.isnan(alone.difference.p_value)
     assert not alone.is_more
+
+
+def test_intervals_end_where_a_figure_does() -> None:
+    found = outcomes(A, [0.01, 0.3, 0.02])
+    scores = [
+        {"recall_at_precision": 0.0, "predicted_over_observed": 0.1, "roc_auc": 0.99},
+        {"recall_at_precision": 0.4, "predicted_over_observed": 3.0, "roc_auc": 0.70},
+        {"recall_at_precision": 0.1, "predicted_over_observed": 0.2, "roc_auc": 0.98},
+    ]
+    some = [
+        replace(each, scores={**each.scores, **own})
+        for each, own in zip(found, scores, strict=True)
+    ]
+    metrics = rank_ways({A: some}, "log_loss", 0.5)[0].metrics
+    # t_2 = 4.30 times a standard error of about half a spread of .2, 1.6 and .16: beyond all ends.
+    assert metrics["recall_at_precision"].low == 0
+    assert metrics["predicted_over_observed"].low == 0
+    assert metrics["predicted_over_observed"].high > 3
+    assert metrics["roc_auc"].high == 1
+    assert metrics["log_loss"].low == 0
+    document = rank_ways({A: some}, "log_loss", 0.5)[0].document()
+    assert document["metrics"]["roc_auc"]["high"] == 1
+    assert _interval(metrics["roc_auc"]).endswith(" to 1.00)")
+    alone = rank_ways({A: some[:1]}, "log_loss", 0.5)[0].metrics["roc_auc"]
+    assert np.isnan(alone.high)

@@ -92,3 +92,12 @@ def test_a_newer_format_and_a_damaged_line_are_refused(tmp_path: Path) -> None:
     path.write_text(whole.replace('"scores"', '"score"'))
     with pytest.raises(ArtifactError, match="line 2 is not one"):
         State(str(path), HEADER, Context())
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04\xff\xfe\x00", "caf\xe9\n".encode("latin-1")])
+def test_a_file_that_is_no_text_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"line 1 is not one of a comparison's state.*--state"):
+        State(str(path), HEADER, Context())
+    assert path.read_bytes() == content

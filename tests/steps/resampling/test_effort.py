@@ -42,7 +42,7 @@ class Failing(Order):
 def rows(monkeypatch: pytest.MonkeyPatch) -> tuple[Matrix, np.ndarray]:
     Slow.clock, Slow.seen = 0.0, []
     monkeypatch.setattr("time.perf_counter", lambda: Slow.clock)
-    x = pa.array(np.arange(COUNT))
+    x = pa.array(np.arange(float(COUNT)))
     y_true = np.arange(COUNT) % 50 == 0  # 400 positives
     return encode({"x": x}, {"x": "number"}, fill=False, as_numbers=True), y_true
 
@@ -74,7 +74,7 @@ def test_few_rows_and_parts_without_enough_are_not_estimated(
 ) -> None:
     matrix, y_true = rows
     check_effort(slow(Failing), matrix, y_true, Limits(1e-9, None), Context())
-    few = encode({"x": pa.array(range(390))}, {"x": "number"}, fill=False, as_numbers=True)
+    few = encode({"x": pa.array(np.arange(390.0))}, {"x": "number"}, fill=False, as_numbers=True)
     check_effort(slow(), few, y_true[:390], Limits(1e-9, None), Context())
     assert Slow.seen == []
 
@@ -83,7 +83,7 @@ def test_a_table_of_some_thousand_rows_is_tried_too(
     rows: tuple[Matrix, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Slow, "least", 60)
-    some = encode({"x": pa.array(range(3_000))}, {"x": "number"}, fill=False, as_numbers=True)
+    some = encode({"x": pa.array(np.arange(3_000.0))}, {"x": "number"}, fill=False, as_numbers=True)
     # 9 seconds; a quarter of the 2,940 negatives and all 60 positives are tried, and, as that
     # takes little, once more: it may have been chance.
     with pytest.raises(UsageError, match=r"about 9 s on 3,000 rows.*--max-time 8 allows"):
