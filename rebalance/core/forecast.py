@@ -96,7 +96,7 @@ class Forecast:
     def _of_offset(self, factor: Floats) -> _Trace | None:
         """T = trace(K^-1); I is the identity here, and T moves with it by z'K^-1 z."""
         kept = (self._z * factor[:, None]).T @ self._z
-        if not np.linalg.eigvalsh(kept)[0] > 0:
+        if not len(kept) or not np.linalg.eigvalsh(kept)[0] > 0:  # no row says anything
             return None
         inverse = np.linalg.inv(kept)
         return _Trace(
@@ -105,9 +105,11 @@ class Forecast:
             -((self._z @ (inverse @ inverse)) * self._z).sum(axis=1),
         )
 
-    def _of_weight(self, factor: Floats) -> _Trace:
+    def _of_weight(self, factor: Floats) -> _Trace | None:
         """T = trace(B), which moves with I by -z'Bz."""
         middle = (self._z * factor[:, None]).T @ self._z
+        if not len(middle):
+            return None
         back = -((self._z @ middle) * self._z).sum(axis=1)
         return _Trace(float(np.trace(middle)), back, self._length)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.arrays import to_arrow
 from rebalance.core.class_design import spread_level
 
 
@@ -49,7 +50,7 @@ class Reservoir:
             mask |= draws < self._bound_of_all
         if not mask.any():
             return
-        self._parts.append((batch.filter(pa.array(mask)), codes[mask], draws[mask]))
+        self._parts.append((batch.filter(to_arrow(mask)), codes[mask], draws[mask]))
         self._held += int(mask.sum())
         # Twice what is kept of the classes there are, or more.
         if self._held > max(self._room, 2 * self._size * min(len(self._seen), self._wide)):
@@ -96,7 +97,7 @@ class Reservoir:
             if len(lowest) == self._overall:
                 self._bound_of_all = float(draws[lowest[-1]])
         table = pa.Table.from_batches([batch for batch, _, _ in self._parts]).combine_chunks()
-        kept = table.filter(pa.array(keep)).combine_chunks()
+        kept = table.filter(to_arrow(keep)).combine_chunks()
         batches = kept.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
         self._parts = [(batches[0], codes[keep], draws[keep])]
         self._held = int(keep.sum())

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.arrays import to_arrow, to_numpy
 from rebalance.core.correction import probability
 from rebalance.core.efficiency import Chances
 from rebalance.core.forecast import Forecast
@@ -45,9 +46,9 @@ class Realised:
         if self._unknown or not len(y_true):
             return
         columns = dict(rows.features(self._pilot.kinds))
-        columns |= {_PI_0: pa.array(chances.pi_0), _PI_1: pa.array(chances.pi_1)}
+        columns |= {_PI_0: to_arrow(chances.pi_0), _PI_1: to_arrow(chances.pi_1)}
         if own is not None:
-            columns[_WEIGHT] = pa.array(weights(rows.column(own), own, rows.start))
+            columns[_WEIGHT] = to_arrow(weights(rows.column(own), own, rows.start))
         batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
         codes = y_true.astype(np.int64)
         self._counts += np.bincount(codes, minlength=2)
@@ -64,8 +65,8 @@ class Realised:
             return None
         table, codes = self._reservoir.finish()
         columns = {name: whole(table.column(name)) for name in table.column_names}
-        chances = Chances(columns.pop(_PI_0).to_numpy(), columns.pop(_PI_1).to_numpy())
-        own = columns.pop(_WEIGHT).to_numpy() if _WEIGHT in columns else np.ones(len(codes))
+        chances = Chances(to_numpy(columns.pop(_PI_0)), to_numpy(columns.pop(_PI_1)))
+        own = to_numpy(columns.pop(_WEIGHT)) if _WEIGHT in columns else np.ones(len(codes))
         with threadpool_limits(1):  # sums in another order would depend on the machine
             log_odds = self._pilot.log_odds(columns)
             z = features(self._pilot.encoder, columns, log_odds)
