@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.classes import Classes, listed, log_softmax, repeated
-from rebalance.core.design import UNKNOWN
-from rebalance.errors import ArtifactError, UsageError
+from rebalance.core.known import Knowable
+from rebalance.errors import UsageError
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -118,7 +118,7 @@ def spread_level(rows: float, counts: Counts) -> float:
 
 
 @dataclass(frozen=True)
-class ClassDesign:
+class ClassDesign(Knowable):
     """How a sample of many classes was drawn; tuples are in the order of the classes.
 
     counts : rows of each class in the population. rates : budgets over counts; 1 is kept whole.
@@ -146,23 +146,9 @@ class ClassDesign:
     stages: tuple[Mapping[str, Any], ...] = ()
 
     @property
-    def correctable(self) -> bool:
-        """Whether the probability that a row was kept is known, so that it can be undone."""
-        return self.score != UNKNOWN
-
-    def require_known(self) -> None:
-        """Check that there is something to correct by.
-
-        Raises
-        ------
-        ArtifactError : the method has no known probabilities.
-        """
-        if not self.correctable:
-            raise ArtifactError(
-                f"the sample was made by {self.method}, which has no known inclusion "
-                "probabilities: nothing undoes it exactly",
-                remedy=UNKNOWN_REMEDY,
-            )
+    def remedy(self) -> str:
+        """What to do where no probability is known."""
+        return UNKNOWN_REMEDY
 
     @property
     def log_shares(self) -> Floats:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.labels import canonical
+from rebalance.core.parameters import above_zero
 from rebalance.errors import DataError, UsageError, nearest
 
 Floats = NDArray[np.float64]
@@ -181,11 +182,8 @@ def require_weight(totals: Mapping[str, float]) -> None:
 
 
 def _weight(number: str, where: str) -> float:
-    try:
-        found = float(number)
-    except ValueError:
-        found = math.nan
-    if not (found > 0 and math.isfinite(found)):
+    found = above_zero(number)
+    if found is None:
         raise UsageError(
             f"the weight {number.strip() or '(nothing)'} is not a number above 0",
             where=where,

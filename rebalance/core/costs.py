@@ -7,11 +7,11 @@ true probabilities that is all that costs are for: nothing is gained by bending 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rebalance.core.parameters import above_zero
 from rebalance.errors import UsageError
 
 _REMEDY = "give both, above 0, as in fp=1,fn=10"
@@ -65,11 +65,8 @@ def parse_costs(text: str) -> Costs:
                 where=where,
                 remedy=_REMEDY,
             )
-        try:
-            cost = float(number)
-        except ValueError:
-            cost = math.nan
-        if not (cost > 0 and math.isfinite(cost)):
+        cost = above_zero(number)
+        if cost is None:
             raise UsageError(
                 f"the cost {number or '(nothing)'} of {name} is not a number above 0",
                 where=where,

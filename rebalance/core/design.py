@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.correction import offset
-from rebalance.core.corrections import correction_of
+from rebalance.core.known import Knowable
 from rebalance.core.labels import Label
-from rebalance.errors import ArtifactError, UsageError
+from rebalance.errors import UsageError
 
 Floats = NDArray[np.float64]
 
@@ -31,8 +31,6 @@ _AT_ONCE = 1 << 18
 _FEW = 1 << 16
 
 UNIFORM, LOCAL = "uniform", "local-case-control"
-# Of these no probability is known: rows were made, or chosen by what is next to them.
-UNKNOWN = "unknown"
 RANDOM_OVER = "random-over"
 LEAST_PI_1 = 0.1
 
@@ -227,7 +225,7 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(Knowable):
     """How a sample was drawn. `rate` is budget / N_0; counts are rows of the population.
 
     draw_key : the column whose values the draws depend on; None where it is the row's number.
@@ -257,25 +255,6 @@ class Design:
     pilot_draw: float | None = None
     repeated: float | None = None
     stages: tuple[Mapping[str, Any], ...] = ()
-
-    @property
-    def correctable(self) -> bool:
-        """Whether the probability that a row was kept is known, so that it can be undone."""
-        return self.score != UNKNOWN
-
-    def require_known(self) -> None:
-        """Check that there is something to correct by.
-
-        Raises
-        ------
-        ArtifactError : the method has no known probabilities.
-        """
-        if not self.correctable:
-            raise ArtifactError(
-                f"the sample was made by {self.method}, which has no known inclusion "
-                "probabilities: nothing undoes it exactly",
-                remedy=correction_of(self.method, "", "").remedy,
-            )
 
     @property
     def population_log_odds(self) -> float:

@@ -78,3 +78,16 @@ def read_parameters(
         found[name] = parameters[name].parse(name, value)
     defaults = {name: each.default for name, each in parameters.items() if each.default is not None}
     return defaults | found
+
+
+def above_zero(text: str) -> float | None:
+    """The finite number above 0 that a text says, or None.
+
+    >>> above_zero(" 2.5"), above_zero("0"), above_zero("inf"), above_zero("x")
+    (2.5, None, None, None)
+    """
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if found > 0 and math.isfinite(found) else None

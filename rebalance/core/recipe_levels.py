@@ -14,27 +14,21 @@ import pyarrow as pa
 from rebalance.core.arrays import to_arrow
 from rebalance.core.column_values import Codes, Columns, coded, number_text, numbers, texts
 from rebalance.core.kinds import Kind
+from rebalance.core.recipe_base import OfOneColumn
 
 _JOINED = " × "
 _LONG = 10
 
 
 @dataclass(frozen=True)
-class Bins:
+class Bins(OfOneColumn):
     """In which bin a number is, as a category: [edge, next edge).
 
     quantiles : so many bins of as many rows each, where the edges are learned; None if given.
     """
 
-    name: str
-    source: str
     quantiles: int | None
     edges: tuple[float, ...] | None = None
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The column of numbers."""
-        return (self.source,)
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -110,25 +104,13 @@ class Cross:
 
 
 @dataclass(frozen=True)
-class Count:
+class Count(OfOneColumn):
     """How many rows have the value; 0 for one that none had.
 
     counts : rows by value, or how many rows of the population those of a sample stand for.
     """
 
-    name: str
-    source: str
     counts: Mapping[str, float] | None = None
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The column of values."""
-        return (self.source,)
-
-    @property
-    def kinds(self) -> dict[str, Kind]:
-        """One number."""
-        return {self.name: "number"}
 
     @property
     def definition(self) -> dict[str, Any]:

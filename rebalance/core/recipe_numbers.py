@@ -14,37 +14,20 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow, to_numpy
 from rebalance.core.column_values import Columns, Floats, number_text, numbers, texts
 from rebalance.core.kinds import Kind
+from rebalance.core.recipe_base import OfOneColumn
 from rebalance.errors import DataError
 
 PARTS = {"hour": 24, "weekday": 7, "month": 12}
 
 
 @dataclass(frozen=True)
-class Log1p:
+class Log1p(OfOneColumn):
     """log(1 + x); missing for x <= -1."""
-
-    name: str
-    source: str
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The column x."""
-        return (self.source,)
-
-    @property
-    def kinds(self) -> dict[str, Kind]:
-        """One number."""
-        return {self.name: "number"}
 
     @property
     def definition(self) -> dict[str, Any]:
         """What the user wrote."""
         return {"log1p": self.source}
-
-    @property
-    def learned(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
 
     def outside(self, columns: Columns) -> NDArray[np.bool_]:
         """Which values have no logarithm, shape (n,)."""
@@ -57,15 +40,13 @@ class Log1p:
 
 
 @dataclass(frozen=True)
-class RatioToMean:
+class RatioToMean(OfOneColumn):
     """x over the mean of x, of all rows or of those with the same value of `by`.
 
     means : by value of `by`, or the one of all rows under "". Missing where there is none: a value
         of `by` that was not seen, or whose mean is 0.
     """
 
-    name: str
-    source: str
     by: str | None
     means: Mapping[str, float] | None = None
 
@@ -73,11 +54,6 @@ class RatioToMean:
     def sources(self) -> tuple[str, ...]:
         """x, and the column of groups."""
         return (self.source,) if self.by is None else (self.source, self.by)
-
-    @property
-    def kinds(self) -> dict[str, Kind]:
-        """One number."""
-        return {self.name: "number"}
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -104,21 +80,14 @@ class RatioToMean:
 
 
 @dataclass(frozen=True)
-class Cyclic:
+class Cyclic(OfOneColumn):
     """sin and cos of 2 pi x / period: the last hour of a day is next to its first.
 
     part : what of a time x is, in UTC where it has a zone; None where x is a number.
     """
 
-    name: str
-    source: str
     period: float
     part: str | None
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The column x."""
-        return (self.source,)
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -131,11 +100,6 @@ class Cyclic:
         if self.part is not None:
             return {"cyclic": self.source, "part": self.part}
         return {"cyclic": self.source, "period": self.period}
-
-    @property
-    def learned(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
 
     def make(self, columns: Columns) -> list[pa.Array]:
         """The sine and the cosine."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -43,18 +43,16 @@ class Kept:
     made_by: str
 
 
-class Backend:
+class Backend(Protocol):
     """How detectors of one library are fitted, kept and read again."""
 
     def fit(
         self, name: str, matrix: Floats, given: Mapping[str, Value], settings: Settings
     ) -> tuple[Kept, tuple[str, ...]]:
         """The detector of these rows of z, and what the library warned of."""
-        raise NotImplementedError
 
     def load(self, name: str, members: Mapping[str, bytes], features: int, made_by: str) -> Kept:
         """The detector that was kept as `members`; it reads so many columns of z."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

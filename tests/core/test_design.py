@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from rebalance.core.design import UNKNOWN, Budget, Design, ScoreHistogram
+from rebalance.core.design import Budget, Design, ScoreHistogram
+from rebalance.core.known import UNKNOWN
 from rebalance.core.labels import Label
 from rebalance.errors import ArtifactError, UsageError
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow
 from rebalance.core.class_design import WAYS, ClassBudget, ClassDesign
 from rebalance.core.classes import listed
-from rebalance.core.design import UNIFORM, UNKNOWN, Budget
+from rebalance.core.design import UNIFORM, Budget
 from rebalance.core.kinds import Kind
+from rebalance.core.known import UNKNOWN
 from rebalance.core.matrix import MEDIAN, encode
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.samplers.chains import share_budget

@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_arrow
-from rebalance.core.design import UNKNOWN, Design
+from rebalance.core.design import Design
+from rebalance.core.known import UNKNOWN
 from rebalance.core.matrix import Matrix
 from rebalance.samplers.class_resampling import ClassResampled
 from rebalance.samplers.resampling import Order, Resampled

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from rebalance.core.class_design import ClassDesign
 from rebalance.core.classes import log_rest, repeated
-from rebalance.core.design import UNIFORM, UNKNOWN
+from rebalance.core.design import UNIFORM
 from rebalance.core.kinds import Kind
+from rebalance.core.known import UNKNOWN
 from rebalance.steps.artifacts.named_design import named_design
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
 from rebalance.steps.artifacts.stored import Columns
