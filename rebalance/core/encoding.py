@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import is_valid, texts_to_arrow, to_numpy
 from rebalance.core.kinds import Kind
-from rebalance.core.recipes import Recipe
 from rebalance.errors import DataError
+
+if TYPE_CHECKING:
+    from rebalance.core.recipes import Recipe
 
 Columns = Mapping[str, pa.Array]
 Floats = NDArray[np.float64]
@@ -239,7 +241,11 @@ class Encoder:
                 terms.append(Coded(**fields))
         if not terms or not kinds.keys() >= {term.feature for term in terms} | widths.keys():
             raise ValueError("the terms are not of the features")
-        recipe = Recipe.from_document(document["recipe"]) if "recipe" in document else None
+        recipe = None
+        if "recipe" in document:
+            from rebalance.core.recipes import Recipe  # most have none
+
+            recipe = Recipe.from_document(document["recipe"])
         return cls(kinds, tuple(terms), dict(document["left_out"].items()), widths, recipe)
 
     def values(self, columns: Columns, *, checked: bool = True) -> list[Any]:

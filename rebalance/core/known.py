@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rebalance.core.corrections import correction_of
 from rebalance.errors import ArtifactError
 
 # The score of samples of which none is known: rows were made, or chosen by what is next to them.
@@ -23,6 +22,8 @@ class Knowable:
     @property
     def remedy(self) -> str:
         """What to do where it is not."""
+        from rebalance.core.corrections import correction_of
+
         return correction_of(self.method, "", "").remedy
 
     def require_known(self) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from rebalance.core.kinds import Kind
-from rebalance.core.recipes import Recipe
 from rebalance.errors import UsageError
 from rebalance.learners.base import Reads, TrainingRows
 from rebalance.learners.class_base import ClassRows
 from rebalance.learners.encoded import Encoded
 from rebalance.learners.focal import FocalModel
+
+if TYPE_CHECKING:
+    from rebalance.core.recipes import Recipe
 
 R = TypeVar("R", TrainingRows, ClassRows)
 F = TypeVar("F", bound=Reads)

@@ -23,7 +23,6 @@ from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.catalogue import ENTRIES
 from rebalance.learners.encoded import LEVEL_ROWS, MAX_LEVELS, Encoded
 from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
-from rebalance.learners.focal_glm import minimise_focal
 from rebalance.learners.glm import Maximum, Penalty, Problem, maximise, one_thread
 from rebalance.learners.penalties import choose_penalty
 from rebalance.learners.separation import undetermined
@@ -138,6 +137,8 @@ class Logistic:
         self, encoder: Encoder, problem: Problem, rows: TrainingRows, settings: Settings
     ) -> Fitted:
         """The model of the least focal loss: linear in the loss's own scores."""
+        from rebalance.learners.focal_glm import minimise_focal
+
         undo = UndoFocal(settings.gamma or 0.0, rows.class_shift)
         with one_thread():
             chosen = choose_penalty(problem, rows, settings)

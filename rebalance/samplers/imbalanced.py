@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rebalance.core.parameters import Parameter, Value, read_parameters
-from rebalance.samplers.parents import watched, watched_neighbours, watched_nominal
 
 Role = Literal["over", "under", "clean", "combine"]
 Needs = Literal["numbers", "numbers and categories", "categories"]
@@ -85,12 +84,16 @@ class Method:
         if self.seeded:
             named["random_state"] = seed
         if self.path[1] == "ADASYN":
+            from rebalance.samplers.parents import watched_neighbours
+
             named["n_neighbors"] = watched_neighbours(int(settings["n_neighbors"]) + 1)
         return _class(self.path)(sampling_strategy=strategy, **named)
 
 
 def _class(path: tuple[str, str]) -> Any:
     """A class of imbalanced-learn; of those that interpolate, one that is watched."""
+    from rebalance.samplers.parents import watched, watched_nominal
+
     kind = getattr(importlib.import_module(f"imblearn.{path[0]}"), path[1])
     if path[1] == "SMOTEN":
         return watched_nominal(kind)

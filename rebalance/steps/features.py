@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_numpy
 from rebalance.core.kinds import Kind, feature_kinds
 from rebalance.core.labels import Label
-from rebalance.core.recipes import NO_LOGARITHM
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.storage.tables import Table
@@ -96,6 +95,10 @@ def tell_left_out(left_out: Mapping[str, str], context: Context) -> None:
 
 def tell_surprises(surprises: Mapping[str, int], owner: str, context: Context) -> None:
     """Say which values an artifact has no place for."""
+    if not surprises:
+        return
+    from rebalance.core.recipes import NO_LOGARITHM
+
     for name, count in surprises.items():
         if name.endswith(NO_LOGARITHM):
             context.note(

@@ -6,14 +6,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pyarrow as pa
 
 from rebalance.core.kinds import Kind
-from rebalance.core.recipes import Recipe
 from rebalance.learners.base import Reads
 from rebalance.learners.engineered import recipe_of
+
+if TYPE_CHECKING:
+    from rebalance.core.recipes import Recipe
 
 Columns = Mapping[str, pa.Array]
 
