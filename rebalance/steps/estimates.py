@@ -110,7 +110,9 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
                 else ""
             )
         )
-    if found is not None and found.get("largest_bias", 0.0) > MOST_BIAS:
+    # Where the model is believed, any level without positives has such a bias: that is no news.
+    sandwich = found is not None and found["variance"] == "sandwich"
+    if found is not None and sandwich and found.get("largest_bias", 0.0) > MOST_BIAS:
         context.note(
             f"the bias of a coefficient is about {found['largest_bias']:.1f} of its standard "
             f"errors: a few rows decide it. Intervals are moved by {MOST_BIAS:g} at the most; that "

@@ -250,4 +250,7 @@ def test_a_row_that_nearly_decides_a_coefficient_is_told(tmp_path: Path, done: I
     model = done(base)
     assert "leverage" not in model.stderr
     plain = json.loads(done([*base, "--json", "-q"]).stdout)["estimates"]
-    assert "degrees_of_freedom" not in plain["coefficients"][0]
+    intercept = plain["coefficients"][0]
+    assert "degrees_of_freedom" not in intercept
+    middle = (intercept["low"] + intercept["high"]) / 2
+    assert middle == pytest.approx(intercept["coefficient"] - intercept["bias"])
