@@ -7,6 +7,14 @@ At the maximum of  sum_i w_i [y_i eta_i - log(1 + exp(eta_i))] - b'P b / 2,  eta
 Where the model is taken to be right, B = H and V = (H + P)^-1. Else B is a sum over squared
 residuals, the sandwich (Huber 1967; White 1982), for which see `sandwich`.
 
+Of few rows the estimate is drawn outwards. Where the model is right, it is off, to first order, by
+
+    A^-1 sum z w q (1 - q) (q - 1/2) z'A^-1 H A^-1 z
+
+(Cox and Snell 1968; Cordeiro and McCullagh 1991, here with a penalty, whose own pull `shrinkage`
+tells). Intervals are centred where the estimate would be without it. V stays that of the maximum:
+that of where the interval is centred is narrower, too narrow where features have heavy tails.
+
 The penalty counts as what it is, a normal prior on b: an estimate that the data leave free has the
 prior's spread, not none (Wood, *Generalized Additive Models*, 2nd edition 2017, section 6.10; mgcv
 adds the same term to its sandwich). Such intervals hold for coefficients on average: one that is
@@ -20,7 +28,8 @@ one: no term for the sampling is missing from V.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +37,27 @@ from numpy.typing import NDArray
 from rebalance.core.correction import probability
 from rebalance.core.encoding import Coded, Numeric
 
-if TYPE_CHECKING:
-    from rebalance.core.sandwich import Sandwich
-
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
-_QUANTILE = 1.959963984540054  # of the normal distribution, at (1 + LEVEL) / 2
 # More degrees of freedom than that are the normal distribution's, and JSON knows no infinity.
 _MANY = 1e9
 # Of a standard error, so much bias an interval is moved by at the most.
 MOST_BIAS = 0.5
 _LEAST_TAIL = 1e-290
 _BLOCK = 16_384
+
+
+@dataclass(frozen=True)
+class Spread:
+    """V, shape (d, d), and what is off in b to first order, shape (d,)."""
+
+    variance: Floats
+    bias: Floats
+
+    def degrees(self, contrasts: Floats) -> Floats:
+        """Degrees of freedom of every row of `contrasts`, shape (k, d): none count, shape (k,)."""
+        return np.full(len(contrasts), np.inf)
 
 
 def information(z: Floats, eta: Floats, weight: Floats) -> Floats:
@@ -74,6 +91,25 @@ def bread(z: Floats, eta: Floats, weight: Floats, penalty: Floats) -> Floats:
     scaled = np.linalg.inv(own / np.outer(size, size))
     found: Floats = 0.5 * (scaled + scaled.T) / np.outer(size, size)
     return found
+
+
+def model_based(z: Floats, eta: Floats, weight: Floats, penalty: Floats) -> Spread:
+    """V and the bias at a maximum where the model is taken to be right.
+
+    Parameters
+    ----------
+    z : shape (n, d), with the intercept's column of ones. eta, weight : shape (n,).
+    penalty : the diagonal of P, shape (d,).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError : A is singular.
+    """
+    inverse = bread(z, eta, weight, penalty)
+    q = probability(eta)
+    of_rows = inverse @ information(z, eta, weight) @ inverse
+    pull = weight * q * (1 - q) * (q - 0.5) * quadratic(z, of_rows)
+    return Spread(inverse, inverse @ (z.T @ pull))
 
 
 def shrinkage(
@@ -110,11 +146,9 @@ def own_units(terms: Sequence[Numeric | Coded]) -> tuple[Floats, Floats]:
 def estimates(
     names: Sequence[str],
     coefficients: Floats,
-    variance: Floats | None,
+    spread: Spread | None,
     terms: Sequence[Numeric | Coded],
     kind: str,
-    *,
-    robust: Sandwich | None = None,
 ) -> dict[str, Any]:
     """Coefficients in the features' own units with their intervals, as JSON.
 
@@ -122,55 +156,59 @@ def estimates(
     exactly: a slope is divided by its feature's scale, and the intercept is that at 0 instead of at
     the means.
 
+    Intervals are those of t, around the estimate less its bias, of which no more than half a
+    standard error counts: to first order it says nothing where it is larger, and an interval holds
+    its own estimate.
+
     Parameters
     ----------
-    names, coefficients : intercept first, shape (d,). variance : V, shape (d, d), or None.
+    names, coefficients : intercept first, shape (d,). spread : None where there is no valid one.
     kind : how V was found: "model", "sandwich", or "none".
-    robust : what the sandwich knows beside V: intervals are then those of t, around the estimate
-        less its bias, of which no more than half a standard error counts: to first order it says
-        nothing where it is larger, and an interval holds its own estimate.
 
     `z` is that of the interval: beyond 1.96 where 0 is outside.
     """
-    scale, centre = own_units(terms)
-    slopes = coefficients[1:] / scale
-    found = np.concatenate([[coefficients[0] - float(centre @ slopes)], slopes])
+    to_own = _to_own(terms)
+    found = to_own @ coefficients
     rows: list[dict[str, Any]] = [
-        {"name": name, "coefficient": float(own)} for name, own in zip(names, found, strict=True)
+        {"name": name, "coefficient": float(own), "standardised": {"coefficient": float(standard)}}
+        for name, own, standard in zip(names, found, coefficients, strict=True)
     ]
-    if variance is not None:
-        of_standard = np.sqrt(np.diag(variance))
-        to_own = np.diag(np.concatenate([[1.0], 1 / scale]))
-        to_own[0, 1:] = -centre / scale
-        own = np.concatenate(
-            [[np.sqrt(max(float(to_own[0] @ variance @ to_own[0]), 0.0))], of_standard[1:] / scale]
-        )
-        quantile = np.full(len(own), _QUANTILE)
-        middle = found
-        if robust is not None:
-            degrees, bias = robust.degrees(to_own), to_own @ robust.bias
-            quantile = _t_quantile(degrees)
-            middle = found - np.clip(bias, -MOST_BIAS * own, MOST_BIAS * own)
-        ratio = middle / own
-        if robust is not None:
-            ratio = _normal_of_t(ratio, degrees)
-        for at, row in enumerate(rows):
-            error = float(own[at])
-            row["standard_error"] = error
-            row["low"] = float(middle[at] - quantile[at] * error)
-            row["high"] = float(middle[at] + quantile[at] * error)
-            row["z"] = float(ratio[at])
-            if robust is not None:
-                row["bias"] = float(bias[at])
-                row["degrees_of_freedom"] = min(float(degrees[at]), _MANY)
-    for at, row in enumerate(rows):
-        row["standardised"] = {"coefficient": float(coefficients[at])}
-        if variance is not None:
-            row["standardised"]["standard_error"] = float(of_standard[at])
     document = {"level": LEVEL, "variance": kind, "coefficients": rows}
-    if robust is not None:
-        document["largest_bias"] = float((np.abs(bias) / own).max())
-    return document
+    if spread is None:
+        return document
+    size = np.abs(to_own).max(axis=1)  # squares of own units might not be finite
+    unit = to_own / size[:, None]
+    error = size * np.sqrt(np.maximum(quadratic(unit, spread.variance), 0.0))
+    degrees, bias = spread.degrees(unit), to_own @ spread.bias
+    middle, reach = found - _bounded(bias, error), _t_quantile(degrees) * error
+    columns = {
+        "standard_error": error,
+        "low": middle - reach,
+        "high": middle + reach,
+        "z": _normal_of_t(middle / error, degrees),
+        "bias": bias,
+    }
+    if kind == "sandwich":
+        columns["degrees_of_freedom"] = np.minimum(degrees, _MANY)
+    standard = np.sqrt(np.diag(spread.variance))
+    for at, row in enumerate(rows):
+        row |= {name: float(column[at]) for name, column in columns.items()}
+        row["standardised"]["standard_error"] = float(standard[at])
+    return document | {"largest_bias": float((np.abs(bias) / error).max())}
+
+
+def _to_own(terms: Sequence[Numeric | Coded]) -> Floats:
+    """T of b_own = T b, shape (d, d)."""
+    scale, centre = own_units(terms)
+    found = np.diag(np.concatenate([[1.0], 1 / scale]))
+    found[0, 1:] = -centre / scale
+    return found
+
+
+def _bounded(bias: Floats, error: Floats) -> Floats:
+    """The bias as far as intervals are moved by it."""
+    found: Floats = np.clip(bias, -MOST_BIAS * error, MOST_BIAS * error)
+    return found
 
 
 def _t_quantile(degrees: Floats) -> Floats:
@@ -194,10 +232,22 @@ def _normal_of_t(ratio: Floats, degrees: Floats) -> Floats:
     return found
 
 
+def quadratic(z: Floats, matrix: Floats) -> Floats:
+    """z'Mz of every row, shape (n,)."""
+    found = np.empty(len(z))
+    for part in blocks(len(z)):
+        found[part] = ((z[part] @ matrix) * z[part]).sum(axis=1)
+    return found
+
+
+def blocks(rows: int) -> list[slice]:
+    """Parts of the rows: a second z as large as the first is not needed."""
+    return [slice(start, start + _BLOCK) for start in range(0, rows, _BLOCK)]
+
+
 def _outer(z: Floats, weight: Floats) -> Floats:
-    """sum weight z z', block by block: a second z as large as the first is not needed."""
+    """sum weight z z'."""
     total = np.zeros((z.shape[1], z.shape[1]))
-    for start in range(0, len(z), _BLOCK):
-        part = z[start : start + _BLOCK]
-        total += (part * weight[start : start + _BLOCK, None]).T @ part
+    for part in blocks(len(z)):
+        total += (z[part] * weight[part, None]).T @ z[part]
     return total

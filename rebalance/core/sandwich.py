@@ -29,24 +29,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.correction import probability
-from rebalance.core.inference import bread
+from rebalance.core.inference import Spread, blocks, bread, quadratic
 
 Floats = NDArray[np.float64]
 
 # 1 - h at the least: a row that decides a coefficient alone has a residual of 0 anyway.
 LEAST_FREE = 1e-3
-_BLOCK = 16_384
 
 
 @dataclass(frozen=True)
-class Sandwich:
-    """V, what is off in b to first order, and the largest leverage.
+class Sandwich(Spread):
+    """A spread with the largest leverage. inverse : A^-1. prior : the diagonal of P."""
 
-    variance : shape (d, d). bias : shape (d,). inverse : A^-1. prior : the diagonal of P.
-    """
-
-    variance: Floats
-    bias: Floats
     leverage: float
     inverse: Floats
     prior: Floats
@@ -60,7 +54,7 @@ class Sandwich:
         """
         mapped = contrasts @ self.inverse
         first, second = np.zeros(len(mapped)), np.zeros(len(mapped))
-        for part in _blocks(len(self.z)):
+        for part in blocks(len(self.z)):
             terms = ((self.z[part] @ mapped.T) * self.scores[part, None]) ** 2
             first += terms.sum(axis=0)
             second += (terms**2).sum(axis=0)
@@ -87,14 +81,14 @@ def sandwich(
     inverse = bread(z, eta, weight, penalty)
     q = probability(eta)
     curved = weight * q * (1 - q)
-    spread = _quadratic(z, inverse)
+    spread = quadratic(z, inverse)
     leverage = curved * spread
     scores = weight * (y_true - q) / np.sqrt(np.maximum(1 - leverage, LEAST_FREE))
     middle = np.zeros_like(inverse)
-    for part in _blocks(len(z)):
+    for part in blocks(len(z)):
         middle += (z[part] * (scores[part, None] ** 2)).T @ z[part]
     of_rows = inverse @ middle @ inverse
-    pull = curved * (scores * spread + (0.5 - q) * _quadratic(z, of_rows))
+    pull = curved * (scores * spread + (0.5 - q) * quadratic(z, of_rows))
     return Sandwich(
         variance=of_rows + inverse @ np.diag(penalty) @ inverse,
         bias=-inverse @ (z.T @ pull),
@@ -104,16 +98,3 @@ def sandwich(
         z=z,
         scores=np.asarray(scores, dtype=np.float64),
     )
-
-
-def _quadratic(z: Floats, matrix: Floats) -> Floats:
-    """z'Mz of every row, shape (n,)."""
-    found = np.empty(len(z))
-    for part in _blocks(len(z)):
-        found[part] = ((z[part] @ matrix) * z[part]).sum(axis=1)
-    return found
-
-
-def _blocks(rows: int) -> list[slice]:
-    """A second z as large as the first is not needed."""
-    return [slice(start, start + _BLOCK) for start in range(0, rows, _BLOCK)]

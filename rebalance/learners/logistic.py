@@ -14,10 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.encoding import Encoder, learn_encoder
-from rebalance.core.inference import bread, estimates, shrinkage
+from rebalance.core.inference import Spread, estimates, model_based, shrinkage
 from rebalance.core.linear import LinearScore
-from rebalance.core.sandwich import Sandwich
-from rebalance.core.sandwich import sandwich as robust_variance
+from rebalance.core.sandwich import Sandwich, sandwich
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.catalogue import ENTRIES
@@ -114,10 +113,10 @@ class Logistic:
             best = maximise(problem, chosen.penalty)
             found = None
             if settings.estimates:
-                sandwich = bool(settings.robust) or rows.sample_weight is not None
+                robust = bool(settings.robust) or rows.sample_weight is not None
                 valid = settings.independent and not chosen.penalty.l1
                 found = _estimates(
-                    problem, best, chosen.penalty, encoder, sandwich=sandwich, valid=valid
+                    problem, best, chosen.penalty, encoder, robust=robust, valid=valid
                 )
                 if not chosen.penalty.none:
                     same, by = undetermined(problem, best.coefficients)
@@ -181,7 +180,7 @@ def _estimates(
     penalty: Penalty,
     encoder: Encoder,
     *,
-    sandwich: bool,
+    robust: bool,
     valid: bool,
 ) -> dict[str, Any]:
     """Coefficients with intervals, where they are valid: not after an l1 penalty, which selects.
@@ -195,19 +194,20 @@ def _estimates(
     rows = problem.z, problem.eta(at), problem.weight
     ridge = penalty.diagonal(len(at))
     try:
-        robust: Sandwich | None = None
-        if sandwich:
-            robust = robust_variance(rows[0], problem.y_true, *rows[1:], ridge)
-        variance = bread(*rows, ridge) if robust is None else robust.variance
-        drawn = np.abs(shrinkage(*rows, ridge, at)) / np.sqrt(np.diag(variance))
+        spread: Spread = (
+            sandwich(rows[0], problem.y_true, *rows[1:], ridge)
+            if robust
+            else model_based(*rows, ridge)
+        )
+        drawn = np.abs(shrinkage(*rows, ridge, at)) / np.sqrt(np.diag(spread.variance))
     except np.linalg.LinAlgError as exc:
         raise FitError(
             "the coefficients have no standard errors: on one there is no information",
             remedy="give a penalty, for example --l2 0.01",
         ) from exc
-    kind = "sandwich" if sandwich else "model"
-    found = estimates(problem.names, at, variance, encoder.terms, kind, robust=robust)
+    kind = "sandwich" if robust else "model"
+    found = estimates(problem.names, at, spread, encoder.terms, kind)
     found["largest_shrinkage"] = float(drawn.max())
-    if robust is not None:
-        found["largest_leverage"] = robust.leverage
+    if isinstance(spread, Sandwich):
+        found["largest_leverage"] = spread.leverage
     return found

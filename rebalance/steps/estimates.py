@@ -16,6 +16,8 @@ from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
 
 FEW, NAMED = 20, 4
+# With fewer rows of a class for each coefficient, some designs' intervals hold 97% to 99%.
+FOR_EACH = 5
 # An interval that is off by half a standard error holds the truth 92 times in 100 instead of 95.
 DRAWN = 0.5
 # Of samples in which no row has more leverage, intervals with weights hold 93% to 97%.
@@ -57,6 +59,17 @@ def _tell_undetermined(found: Mapping[str, Any], context: Context) -> None:
         )
 
 
+def _tell_few(rarer: int, coefficients: int, context: Context) -> None:
+    """Say where intervals, which hold for many rows, are rough."""
+    if rarer < FEW:
+        few = f"fewer than {FEW} rows ({rarer})"
+    elif rarer < FOR_EACH * coefficients:
+        few = f"fewer than {FOR_EACH} rows for each coefficient ({rarer} for {coefficients})"
+    else:
+        return
+    context.note(f"a class has {few}: the intervals, which hold for many rows, are rough")
+
+
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
@@ -86,11 +99,8 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
             "an l1 penalty chooses among the slopes, and after that no valid standard errors "
             "exist: none are given"
         )
-    elif found is not None and rarer < FEW:
-        context.note(
-            f"a class has fewer than {FEW} rows ({rarer}): the intervals, which hold for many "
-            "rows, are rough"
-        )
+    elif found is not None:
+        _tell_few(rarer, len(found["coefficients"]), context)
     if found is not None:
         _tell_undetermined(found, context)
     if found is not None and found.get("largest_shrinkage", 0.0) > DRAWN:
@@ -110,7 +120,9 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
                 else ""
             )
         )
-    if found is not None and found.get("largest_bias", 0.0) > MOST_BIAS:
+    # Where the model is believed, any level without positives has such a bias: that is no news.
+    sandwich = found is not None and found["variance"] == "sandwich"
+    if found is not None and sandwich and found.get("largest_bias", 0.0) > MOST_BIAS:
         context.note(
             f"the bias of a coefficient is about {found['largest_bias']:.1f} of its standard "
             f"errors: a few rows decide it. Intervals are moved by {MOST_BIAS:g} at the most; that "

@@ -177,6 +177,12 @@ X = np.random.default_rng(8).standard_normal(N)
 RARE = np.arange(N) % 20 == 0
 HARD: dict[str, tuple[dict[str, object], list[str], int, str]] = {
     "single positive": ({"x": X, "y": np.arange(N) == 5}, [], 0, "intervals, which hold for many"),
+    "four positives for each coefficient": (
+        {f"x{at}": np.roll(X, at) for at in range(12)} | {"y": RARE},
+        [],
+        0,
+        "fewer than 5 rows for each coefficient (50 for 13): the intervals",
+    ),
     "single positive, folds": (
         {"x": X, "y": np.arange(N) == 5},
         ["--cross-validate", "l1"],
@@ -250,4 +256,7 @@ def test_a_row_that_nearly_decides_a_coefficient_is_told(tmp_path: Path, done: I
     model = done(base)
     assert "leverage" not in model.stderr
     plain = json.loads(done([*base, "--json", "-q"]).stdout)["estimates"]
-    assert "degrees_of_freedom" not in plain["coefficients"][0]
+    intercept = plain["coefficients"][0]
+    assert "degrees_of_freedom" not in intercept
+    middle = (intercept["low"] + intercept["high"]) / 2
+    assert middle == pytest.approx(intercept["coefficient"] - intercept["bias"])

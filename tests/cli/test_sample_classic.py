@@ -142,12 +142,15 @@ def test_a_csv_keeps_its_text(ending: str, tmp_path: Path, done: Invoke) -> None
 def test_flights_are_as_imbalanced_learn_makes_them_of_a_data_frame(
     tmp_path: Path, done: Invoke
 ) -> None:
-    source, out = ROOT / "sample_data" / "flights_small.csv", tmp_path / "s.parquet"
+    source, out = tmp_path / "gaps.csv", tmp_path / "s.parquet"
+    frame = pcsv.read_csv(ROOT / "sample_data" / "flights_small.csv").to_pandas()
+    frame.loc[::150, "temp"] = frame.loc[7::190, "distance"] = None
+    frame.to_csv(source, index=False, float_format="%g")
     arguments = ["sample", source, "-l", "late", "--method", "smotenc", "--ratio", 40, "-o", out]
     done([*arguments, "--impute", "median", "-q"])
     found = pq.read_table(out)
     made = found.filter(found["rb_synthetic"])
-    frame = pcsv.read_csv(source).to_pandas().drop(columns="time_hour")
+    frame = frame.drop(columns="time_hour")
     y = frame.pop("late")
     numbers = frame.select_dtypes("number").columns
     frame[numbers] = frame[numbers].fillna(frame[numbers].median()).astype(float)

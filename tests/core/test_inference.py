@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from rebalance.core.encoding import Numeric
-from rebalance.core.inference import bread, estimates
+from rebalance.core.inference import Spread, bread, estimates, model_based
 from rebalance.core.sandwich import sandwich as robust_variance
 
 Floats = NDArray[np.float64]
@@ -30,7 +30,9 @@ def expit(eta: Floats) -> Floats:
     return 1 / (1 + np.exp(-eta))
 
 
-def maximum(z: Floats, y: Floats, offset: Floats, weight: Floats) -> Floats:
+def maximum(
+    z: Floats, y: Floats, offset: Floats, weight: Floats, penalty: Floats | float = 0.0
+) -> Floats:
     """Newton's method from the intercept alone; y may be a share."""
     low, high = -30.0, 10.0
     while high - low > 0.1:
@@ -39,8 +41,8 @@ def maximum(z: Floats, y: Floats, offset: Floats, weight: Floats) -> Floats:
     found = np.append(low, np.zeros(z.shape[1] - 1))
     for _ in range(60):
         q = expit(z @ found + offset)
-        curved = (z * (weight * q * (1 - q))[:, None]).T @ z
-        step = np.linalg.solve(curved, z.T @ (weight * (y - q)))
+        curved = (z * (weight * q * (1 - q))[:, None]).T @ z + np.diag(penalty + 0 * found)
+        step = np.linalg.solve(curved, z.T @ (weight * (y - q)) - penalty * found)
         found = found + step / max(1.0, np.abs(step).max())
         if np.abs(step).max() < 1e-8:
             return found
@@ -70,14 +72,15 @@ def coverage(
         if correction == "weight":
             offset, weight = np.zeros(len(z)), np.where(y, 1.0, 1 / kept)
         found = maximum(z, y, offset, weight)
-        eta, quantile = z @ found + offset, 1.959964
-        if sandwich:
-            robust = robust_variance(z, y, eta, weight, none)
-            found, variance = found - robust.bias, robust.variance
-            quantile = student.ppf(0.975, robust.degrees(np.eye(len(none))))
-        else:
-            variance = bread(z, eta, weight, none)
-        held.append(np.abs(found - target) < quantile * np.sqrt(np.diag(variance)))
+        eta = z @ found + offset
+        spread: Spread = (
+            robust_variance(z, y, eta, weight, none)
+            if sandwich
+            else model_based(z, eta, weight, none)
+        )
+        quantile = student.ppf(0.975, np.minimum(spread.degrees(np.eye(len(none))), 1e9))
+        off = np.abs(found - spread.bias - target)
+        held.append(off < quantile * np.sqrt(np.diag(spread.variance)))
     return np.mean(held, axis=0)
 
 
@@ -139,6 +142,32 @@ def test_the_models_variance_is_too_small_for_weights() -> None:
     assert found.max() < 0.9
 
 
+def test_intervals_of_five_positives_for_each_coefficient() -> None:
+    # 20 features, some 195 rows. Around the estimates themselves intercepts are held by 83%.
+    truth = np.append(-4.5, np.resize([1.0, -0.7, 0.5, 0.0], 20))
+    penalty = np.append(0.0, np.full(20, 0.01))
+    terms = [Numeric(f"x{at}", None, mean=0.0, scale=1.0, missing=False) for at in range(20)]
+    names = ["intercept", *(term.feature for term in terms)]
+    generator = np.random.default_rng(31)
+    held, around = [], []
+    for _ in range(600):
+        z = np.column_stack([np.ones(1_000), generator.standard_normal((1_000, 20))])
+        y = generator.random(1_000) < expit(z @ truth)
+        keep = y | (generator.random(1_000) < 0.1)
+        z, y = z[keep], y[keep]
+        offset, one = np.full(len(y), -np.log(0.1)), np.ones(len(y))
+        found = maximum(z, y, offset, one, penalty)
+        spread = model_based(z, z @ found + offset, one, penalty)
+        rows = estimates(names, found, spread, terms, "model")["coefficients"]
+        low, high = (np.array([row[end] for row in rows]) for end in ("low", "high"))
+        held.append((low < truth) & (truth < high))
+        around.append(np.abs(found - truth) < (high - low) / 2)
+    error = np.sqrt(0.95 * 0.05 / len(held))  # of the intercept's count: .0089
+    for wanted in (np.mean(held, axis=0)[0], np.mean(held, axis=0)[1:].mean()):
+        assert 0.93 - error < wanted < 0.97 + error
+    assert np.mean(around, axis=0)[0] < 0.93 - 3 * error
+
+
 # A curve where the model is a line. What a fit to the sample estimates is the line that is nearest
 # to the curve among the kept rows: the maximum of the expected likelihood, by quadrature.
 
@@ -194,18 +223,67 @@ def test_a_two_by_two_table_by_hand() -> None:
     # Woolf 1955: the log odds ratio has the variance 1/a + 1/b + 1/c + 1/d.
     z, y, eta = counts(10, 40, 30, 20)
     one = np.ones(len(y))
-    model = bread(z, eta, one, np.zeros(2))
+    model = model_based(z, eta, one, np.zeros(2))
     first, second = 1 / 10 + 1 / 40, 1 / 30 + 1 / 20
-    assert model == pytest.approx(np.array([[first, -first], [-first, first + second]]))
+    assert model.variance == pytest.approx(np.array([[first, -first], [-first, first + second]]))
+    # Gart and Zweifel 1967: log odds are off by (2p - 1) / (2 n p (1 - p)).
+    first, second = (0.4 - 1) / (2 * 50 * 0.16), (1.2 - 1) / (2 * 50 * 0.24)
+    assert model.bias == pytest.approx([first, second - first])
     # Each row of a group of 50 has a leverage of 1/50; without it both variances would agree.
     robust = robust_variance(z, y, eta, one, np.zeros(2))
-    assert robust.variance == pytest.approx(model * 50 / 49)
+    assert robust.variance == pytest.approx(model.variance * 50 / 49)
     assert robust.leverage == pytest.approx(1 / 50)
     # Weights have a scale only: neither the estimate nor how well it is known depends on it.
     scaled = robust_variance(z, y, eta, 7 * one, np.zeros(2))
     assert scaled.variance == pytest.approx(robust.variance)
     assert scaled.bias == pytest.approx(robust.bias)
     assert scaled.degrees(np.eye(2)) == pytest.approx(robust.degrees(np.eye(2)))
+
+
+def test_the_bias_of_maximum_likelihood_is_that_of_cox_and_snell() -> None:
+    # Their formula for any likelihood, cumulant by cumulant; of log odds only the mean third
+    # derivative is left. A penalty has none; it counts in A, and V is that of the rows alone.
+    generator = np.random.default_rng(11)
+    z = np.column_stack([np.ones(15), generator.exponential(size=(15, 2))])
+    eta, weight = generator.normal(-1, 1, 15), generator.uniform(0.5, 3, 15)
+    for penalty in (np.zeros(3), np.array([0.0, 0.4, 2.0])):
+        q = expit(eta)
+        info = np.einsum("i,ir,is->rs", weight * q * (1 - q), z, z)
+        inverse = np.linalg.inv(info + np.diag(penalty))
+        v = inverse @ info @ inverse
+        third = np.einsum("i,ir,it,iu->rtu", -weight * q * (1 - q) * (1 - 2 * q), z, z, z)
+        expected = np.zeros(3)
+        for s, r, t, u in np.ndindex(3, 3, 3, 3):
+            expected[s] += inverse[s, r] * v[t, u] * third[r, t, u] / 2
+        assert model_based(z, eta, weight, penalty).bias == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_bias_is_that_of_simulated_fits() -> None:
+    # Counts of positives at four x, with an offset. A^-1 U(b) has the mean 0 and nearly all of the
+    # noise. n bias(n) is B + C / n + ..: fits of n and of 2n rows tell B, up to 1 / n^2.
+    z = np.column_stack([np.ones(4), [-1.0, 0.0, 1.0, 3.0]])
+    truth, offset = np.array([-2.0, 0.9]), np.array([0.0, 0.5, 1.0, -0.5])
+    q, fits = expit(z @ truth + offset), 40_000
+    generator = np.random.default_rng(12)
+
+    def times_off(each: int) -> Floats:
+        """n times b - truth - A^-1 U of every fit, shape (fits, 2)."""
+        share = generator.binomial(each, q, (fits, 4)) / each
+        found = np.tile(truth, (fits, 1))
+        for _ in range(12):
+            fitted = expit(found @ z.T + offset)
+            curved = np.einsum("fi,ir,is->frs", fitted * (1 - fitted), z, z)
+            found += np.linalg.solve(curved, ((share - fitted) @ z)[..., None])[..., 0]
+        inverse = np.linalg.inv((z * (q * (1 - q))[:, None]).T @ z)
+        off: Floats = each * (found - truth - (share - q) @ z @ inverse)
+        return off
+
+    less, more = times_off(100), times_off(200)
+    limit = 2 * more.mean(axis=0) - less.mean(axis=0)
+    error = np.sqrt((4 * more.var(axis=0) + less.var(axis=0)) / fits)
+    bias = model_based(z, z @ truth + offset, np.ones(4), np.zeros(2)).bias
+    assert (np.abs(limit - bias) < 3.5 * error).all(), (limit, bias, error)
+    assert (error < 0.05 * np.abs(bias)).all(), error
 
 
 def test_an_estimate_that_the_data_leave_free_has_the_priors_spread() -> None:
@@ -224,16 +302,19 @@ def test_own_units_by_hand() -> None:
     # 1 + 2 (x - 5) / 4 = -1.5 + 0.5 x; Var(b0 - 5/4 b1) = 0.04 - 2.5 * 0.01 + 25/16 * 0.09.
     term = Numeric("x", None, mean=5.0, scale=4.0, missing=True)
     variance = np.array([[0.04, 0.01, 0.0], [0.01, 0.09, 0.0], [0.0, 0.0, 0.25]])
-    found = estimates(
-        ["intercept", *term.names], np.array([1.0, 2.0, 3.0]), variance, [term], "model"
-    )
+    spread = Spread(variance, bias=np.array([0.08, 0.06, 0.0]))
+    names = ["intercept", *term.names]
+    found = estimates(names, np.array([1.0, 2.0, 3.0]), spread, [term], "model")
     intercept, slope, absent = found["coefficients"]
     assert intercept["coefficient"] == pytest.approx(-1.5)
     assert intercept["standard_error"] == pytest.approx(np.sqrt(0.04 - 0.025 + 0.140625))
     assert (slope["name"], slope["coefficient"]) == ("x", pytest.approx(0.5))
     assert slope["standard_error"] == pytest.approx(0.3 / 4)
-    assert slope["low"] == pytest.approx(0.5 - 1.959964 * 0.075)
-    assert slope["high"] == pytest.approx(0.5 + 1.959964 * 0.075)
-    assert slope["z"] == pytest.approx(0.5 / 0.075)
+    # Intervals are around what is left of the bias: 0.06 / 4 of the slope, 0.08 - 5/4 * 0.06.
+    assert (intercept["bias"], slope["bias"]) == (pytest.approx(0.005), pytest.approx(0.015))
+    assert slope["low"] == pytest.approx(0.485 - 1.959964 * 0.075)
+    assert slope["high"] == pytest.approx(0.485 + 1.959964 * 0.075)
+    assert slope["z"] == pytest.approx(0.485 / 0.075)
+    assert found["largest_bias"] == pytest.approx(0.2)
     assert slope["standardised"] == {"coefficient": 2.0, "standard_error": pytest.approx(0.3)}
     assert (absent["coefficient"], absent["standard_error"]) == (3.0, pytest.approx(0.5))

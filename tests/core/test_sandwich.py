@@ -86,7 +86,7 @@ def test_intervals_are_those_of_t_around_what_is_left_of_the_bias() -> None:
     y = np.arange(50) < 10
     z, eta = np.ones((50, 1)), np.full(50, np.log(0.25))
     robust = sandwich(z, y, eta, np.ones(50), np.zeros(1))
-    shown = estimates(["intercept"], eta[:1], robust.variance, [], "sandwich", robust=robust)
+    shown = estimates(["intercept"], eta[:1], robust, [], "sandwich")
     row = shown["coefficients"][0]
     # scipy's t.ppf(.975, 15.3846) = 2.12682; the standard error is sqrt(50/49/8) = .357143.
     assert row["degrees_of_freedom"] == pytest.approx(15.3846, abs=1e-4)
@@ -114,9 +114,7 @@ def test_intervals_hold_their_estimate_and_agree_with_z(weight: float) -> None:
         found += step / max(1.0, 2 * np.abs(step).max())
     robust = sandwich(z, y, z @ found, each, ridge)
     terms = [Numeric(name, None, mean=0.0, scale=1.0, missing=False) for name in "abc"]
-    shown = estimates(
-        ["1", "a", "b", "c"], found, robust.variance, terms, "sandwich", robust=robust
-    )
+    shown = estimates(["1", "a", "b", "c"], found, robust, terms, "sandwich")
     for row in shown["coefficients"]:
         assert row["low"] < row["coefficient"] < row["high"]
         outside = row["low"] > 0 or row["high"] < 0
@@ -134,7 +132,7 @@ def test_a_z_beyond_all_tails() -> None:
     robust = sandwich(z, y, eta, np.ones(len(row)), np.zeros(2))
     at = np.array([-np.log(9), 2 * np.log(9)])
     term = Numeric("x", None, mean=0.0, scale=1.0, missing=False)
-    shown = estimates(["1", "x"], at, robust.variance, [term], "sandwich", robust=robust)
+    shown = estimates(["1", "x"], at, robust, [term], "sandwich")
     slope = shown["coefficients"][1]
     t, degrees = (at[1] - slope["bias"]) / slope["standard_error"], slope["degrees_of_freedom"]
     # Hill 1970: the deviate is sqrt(a log(1 + t^2 / degrees)) to first order, a = degrees - 1/2.
