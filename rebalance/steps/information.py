@@ -16,7 +16,7 @@ from rebalance.core.design import LEAST_PI_1, LOCAL, UNIFORM, ScoreHistogram
 from rebalance.core.efficiency import Chances, Curve
 from rebalance.core.encoding import Encoder
 from rebalance.core.forecast import Forecast, Foreseen
-from rebalance.core.inference import bread
+from rebalance.core.inference import model_based
 from rebalance.core.posterior import PRIOR, Posterior, posterior
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
@@ -97,8 +97,16 @@ def stand_of(
     prior = fitted.penalty.diagonal(z.shape[1])
     prior[1:] += PRIOR
     counted = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
-    covariance = bread(z, log_odds + rows.offset, counted, prior)[1:, 1:]
-    known = posterior(fitted.slopes, covariance, prior[1:], stand.z, log_odds=own, weight=weight)
+    spread = model_based(z, log_odds + rows.offset, counted, prior)
+    known = posterior(
+        fitted.slopes,
+        spread.variance[1:, 1:],
+        spread.bias[1:],
+        prior[1:],
+        stand.z,
+        log_odds=own,
+        weight=weight,
+    )
     return replace(stand, known=known)
 
 
