@@ -8,7 +8,7 @@ from glum import GeneralizedLinearRegressor
 
 from tests.benchmarks.paper.__main__ import PAGE, run
 from tests.benchmarks.paper.estimators import METHODS, PILOTS, PREDICTED, SOURCES, replicate
-from tests.benchmarks.paper.information import Efficiency
+from tests.benchmarks.paper.information import Formulas, Plan
 from tests.benchmarks.paper.newton import fit
 from tests.benchmarks.paper.picture import picture
 from tests.benchmarks.paper.populations import CASES, Population, draw
@@ -94,8 +94,20 @@ def test_the_efficiency_of_an_intercept_is_that_worked_out_by_hand() -> None:
     # With p and pi the same for all rows both formulas come to pi / (p + (1 - p) pi):
     # 0.1 / (0.02 + 0.98 * 0.1) = 0.8475.
     ones = Population(np.ones((20, 1)), np.ones((980, 1)))
-    found = Efficiency(ones, [np.log([0.02 / 0.98])], 10).of(np.full(1, 0.1))
-    np.testing.assert_allclose(found, [[0.1 / 0.118] * 2])
+    found = Formulas(ones, np.log([0.02 / 0.98]), 10).of(np.full(1, 0.1))
+    np.testing.assert_allclose(found, [[0.1 / 0.118] * 3] * 2)
+
+
+def test_the_range_of_a_plan_holds_what_the_formulas_say(population: Population) -> None:
+    # The pilot has all positives, some 100. The range is one of 95%, and the seed is fixed.
+    generator = np.random.default_rng(8)
+    pilot = draw_pilot(population, generator, 4_000)
+    plan, formulas = Plan(population, pilot, generator), Formulas(population, CASES[0].truth, 1)
+    for pi in (np.full(1, 0.02), np.full(1, 0.2)):
+        _, low, high = plan.of(pi).T
+        right = formulas.of(pi)[:, 0]
+        assert (low < right).all()
+        assert (right < high).all()
 
 
 def test_a_paired_ratio_has_no_error_where_one_is_a_multiple_of_the_other() -> None:
@@ -121,8 +133,9 @@ def test_a_small_run_fills_every_table_and_draws_one_picture() -> None:
     spread = np.sqrt(np.array(BUDGETS))
     assert (np.abs(negatives[:, :, :, :-1] - BUDGETS) < 5 * spread).all()
     assert (negatives[:, :, :, -1] > BUDGETS - 5 * spread + 50).all()
-    assert ((results.predicted > 0) & (results.predicted <= 1)).all()
-    assert results.predicted.shape == (len(CASES), 2, len(SOURCES), len(PREDICTED), len(BUDGETS))
+    predicted, low, high = np.moveaxis(results.predicted, -1, 0)
+    assert ((low > 0) & (low <= predicted) & (predicted <= high) & (predicted <= 1)).all()
+    assert predicted.shape == (len(CASES), 2, len(SOURCES), len(PREDICTED), len(BUDGETS))
     drawn = picture(results)
     assert drawn == picture(results)
     text = PAGE.read_text()

@@ -4,18 +4,19 @@ A pilot's slopes are drawn outwards by its own noise: taken at their word, p~ is
 design by p~ looks better than it is, since it follows that noise, too. Empirical Bayes puts both
 right: about the pilot's log odds g, the population's are normal with
 
-    mean  shift + s g,    variance  s z'Vz,    s = 1 - k / b'V^-1 b,
+    mean  shift + s u g,    variance  s z'Vz,    s = 1 - k / (u b)'V^-1 (u b),
 
 V the covariance of the slopes b with a weak prior, precision 1 on each, k their number less what
 the prior decides: the slope that is to be expected on new rows (Copas 1983; van Houwelingen and le
-Cessie 1990). The shift makes the mean
-probability that of the population. What is averaged over this posterior is averaged row by row, by
-Gauss-Hermite quadrature.
+Cessie 1990). u = 1 - b'V^-1 a / b'V^-1 b is the share of the slopes that is not their first-order
+bias a (Cox and Snell 1968), which is outwards, too, however little the noise. The shift makes the
+mean probability that of the population. What is averaged over this posterior is averaged row by
+row, by Gauss-Hermite quadrature.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,8 @@ def quadrature() -> tuple[Floats, Floats]:
 class Posterior:
     """The population's log odds about a pilot's.
 
-    slope, shift : of the mean. centre : the mean of z, shape (d,), z without the intercept.
+    slope, shift : of the mean, s u the slope. centre : the mean of z, shape (d,), z without the
+        intercept.
     covariance : s V, shape (d, d).
     """
 
@@ -89,6 +91,7 @@ class Posterior:
 def posterior(
     slopes: Floats,
     covariance: Floats,
+    bias: Floats,
     prior: Floats,
     z: Floats,
     *,
@@ -99,16 +102,16 @@ def posterior(
 
     Parameters
     ----------
-    slopes : b, shape (d,). covariance : V, shape (d, d).
+    slopes : b, shape (d,). covariance : V, shape (d, d). bias : a, shape (d,).
     prior : the precision that V has from the prior, shape (d,).
     z : rows that stand for the population, with the intercept, shape (n, d + 1).
     log_odds : the pilot's, whose mean probability is right. weight : what each row stands for.
     """
-    signal = float(slopes @ np.linalg.solve(covariance, slopes)) if len(slopes) else 0.0
-    free = float((1 - prior * np.diag(covariance)).clip(0, 1).sum())
-    slope = max(1 - free / signal, _LEAST_SLOPE) if signal > 0 else _LEAST_SLOPE
+    unbiased, share_of_noise = _outwards(slopes, covariance, bias, prior)
+    known = max(1 - share_of_noise, _LEAST_SLOPE)
+    slope = max(known * unbiased, _LEAST_SLOPE)
     centre = weight @ z[:, 1:] / weight.sum()
-    found = Posterior(slope, 0.0, centre, slope * covariance)
+    found = Posterior(slope, 0.0, centre, known * covariance)
     nodes, share = found.nodes(z, log_odds), quadrature()[1]
     target = float(weight @ probability(log_odds))
     low, high = -50.0, 50.0
@@ -118,4 +121,17 @@ def posterior(
             low = middle
         else:
             high = middle
-    return Posterior(slope, 0.5 * (low + high), centre, slope * covariance)
+    return replace(found, shift=0.5 * (low + high))
+
+
+def _outwards(
+    slopes: Floats, covariance: Floats, bias: Floats, prior: Floats
+) -> tuple[float, float]:
+    """u, and k / (u b)'V^-1 (u b); the latter is 1 where the slopes say nothing."""
+    weighed = np.linalg.solve(covariance, slopes) if len(slopes) else slopes
+    signal = float(slopes @ weighed)
+    if signal <= 0:
+        return 1.0, 1.0
+    unbiased = min(max(1 - float(weighed @ bias) / signal, _LEAST_SLOPE), 1.0)
+    free = float((1 - prior * np.diag(covariance)).clip(0, 1).sum())
+    return unbiased, free / (unbiased**2 * signal)

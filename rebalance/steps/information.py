@@ -16,7 +16,7 @@ from rebalance.core.design import LEAST_PI_1, LOCAL, UNIFORM, ScoreHistogram
 from rebalance.core.efficiency import Chances, Curve
 from rebalance.core.encoding import Encoder
 from rebalance.core.forecast import Forecast, Foreseen
-from rebalance.core.inference import bread
+from rebalance.core.inference import model_based
 from rebalance.core.posterior import PRIOR, Posterior, posterior
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
@@ -76,23 +76,45 @@ def plan_of(
     rows : those the pilot was fitted on. standing : those that stand for the population, with their
     weights, and how many of their class each stands for, shape (n,).
     """
-    linear = fitted if isinstance(fitted, LinearModel) else None
-    encoder = None if linear is None else linear.encoder
-    log_odds = fitted.log_odds(rows.columns, rows.baseline)
-    z = features(encoder, rows.columns, log_odds)
+    _, z = _seen(fitted, rows)
     outer = z[rows.y_true].T @ z[rows.y_true]
-    own = fitted.log_odds(standing.columns, standing.baseline)
-    stand = Stand(features(encoder, standing.columns, own), own, standing.y_true, weight, drawn)
-    if linear is not None:
-        prior = linear.penalty.diagonal(z.shape[1])
-        prior[1:] += PRIOR
-        counted = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
-        covariance = bread(z, log_odds + rows.offset, counted, prior)[1:, 1:]
-        known = posterior(
-            linear.slopes, covariance, prior[1:], stand.z, log_odds=own, weight=weight
-        )
-        stand = replace(stand, known=known)
+    stand = stand_of(fitted, rows, standing, weight, drawn)
     return Planned(outer, efficiency_curves(stand, outer), stand.known)
+
+
+def stand_of(
+    fitted: Fitted, rows: TrainingRows, standing: TrainingRows, weight: Floats, drawn: Floats
+) -> Stand:
+    """The rows that stand for the population, as `plan_of` takes them, with what the pilot knows.
+
+    Of trees, whose own error is not known, log odds are taken at their word.
+    """
+    own, of_standing = _seen(fitted, standing)
+    stand = Stand(of_standing, own, standing.y_true, weight, drawn)
+    if not isinstance(fitted, LinearModel):
+        return stand
+    log_odds, z = _seen(fitted, rows)
+    prior = fitted.penalty.diagonal(z.shape[1])
+    prior[1:] += PRIOR
+    counted = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
+    spread = model_based(z, log_odds + rows.offset, counted, prior)
+    known = posterior(
+        fitted.slopes,
+        spread.variance[1:, 1:],
+        spread.bias[1:],
+        prior[1:],
+        stand.z,
+        log_odds=own,
+        weight=weight,
+    )
+    return replace(stand, known=known)
+
+
+def _seen(fitted: Fitted, rows: TrainingRows) -> tuple[Floats, Floats]:
+    """The log odds of rows, and their z."""
+    encoder = fitted.encoder if isinstance(fitted, LinearModel) else None
+    log_odds = fitted.log_odds(rows.columns, rows.baseline)
+    return log_odds, features(encoder, rows.columns, log_odds)
 
 
 def efficiency_curves(rows: Stand, positives_outer: Floats) -> dict[str, Any]:

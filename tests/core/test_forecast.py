@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.efficiency import Chances, Information
 from rebalance.core.forecast import Forecast
+from rebalance.core.inference import Spread, model_based
 from rebalance.core.posterior import PRIOR, Posterior, posterior, quadrature
 
 Floats = NDArray[np.float64]
@@ -91,8 +92,8 @@ def test_the_pilots_part_of_the_error_by_moving_each_slope(correction: str) -> N
     assert found.error == pytest.approx(np.sqrt(expected), rel=1e-5)
 
 
-def fit(z: Floats, y: NDArray[np.bool_], offset: float) -> tuple[Floats, Floats]:
-    """Coefficients by Newton's method, and the slopes' covariance with their prior."""
+def fit(z: Floats, y: NDArray[np.bool_], offset: float) -> tuple[Floats, Spread]:
+    """Coefficients by Newton's method, and what is known of them with the prior of the slopes."""
     found, ridge = np.append(-offset, np.zeros(z.shape[1] - 1)), 0.01 * np.eye(z.shape[1])
     for _ in range(30):
         p = 1 / (1 + np.exp(-(z @ found + offset)))
@@ -100,7 +101,7 @@ def fit(z: Floats, y: NDArray[np.bool_], offset: float) -> tuple[Floats, Floats]
         step = np.linalg.solve(curved + ridge, z.T @ (y - p) - ridge @ found)
         found = found + step / max(1.0, np.abs(step).max())
     prior = np.append(0.01, np.full(z.shape[1] - 1, PRIOR))
-    return found, np.linalg.inv(curved + np.diag(prior))[1:, 1:]
+    return found, model_based(z, z @ found + offset, np.ones(len(z)), prior)
 
 
 @pytest.mark.parametrize("correction", BOTH)
@@ -127,13 +128,21 @@ def test_small_pilots_foresee_what_their_designs_keep(correction: str) -> None:
         )
         y = np.arange(5100) < 100
         weight = np.where(y, 1 / share, (1 - p).sum() / 5000 / share)
-        found, covariance = fit(z[rows[:200]], y[:200], float(np.log((1 - p).sum() / p.sum())))
+        found, spread = fit(z[rows[:200]], y[:200], float(np.log((1 - p).sum() / p.sum())))
         pi = [keep(z[at] @ found, z[rows[~y]] @ found) for at in (rows, slice(None))]
         truth = Information(7)
         truth.add(z, true_odds, Chances(pi[1], np.ones(len(z))), np.ones(len(z)))
         stand, log_odds = z[rows], z[rows] @ found
         prior = np.full(6, PRIOR)
-        known = posterior(found[1:], covariance, prior, stand, log_odds=log_odds, weight=weight)
+        known = posterior(
+            found[1:],
+            spread.variance[1:, 1:],
+            spread.bias[1:],
+            prior,
+            stand,
+            log_odds=log_odds,
+            weight=weight,
+        )
         chances = Chances(pi[0], np.ones(5100))
         seen = Forecast(stand, log_odds, weight, weight, known).of(chances)[correction]
         ratios.append(np.log(seen.efficiency / truth.efficiency(correction)))

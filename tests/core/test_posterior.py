@@ -15,7 +15,13 @@ def test_one_slope_by_hand() -> None:
     z = np.column_stack([np.ones(3), [0.0, 1.0, 1.5]])
     weight, log_odds = np.array([1.0, 2.0, 2.0]), np.array([-3.0, -1.0, 0.0])
     found = posterior(
-        np.array([2.0]), np.array([[0.5]]), np.zeros(1), z, log_odds=log_odds, weight=weight
+        np.array([2.0]),
+        np.array([[0.5]]),
+        np.zeros(1),
+        np.zeros(1),
+        z,
+        log_odds=log_odds,
+        weight=weight,
     )
     assert found.slope == pytest.approx(7 / 8)
     assert found.centre == pytest.approx([1.0])
@@ -27,9 +33,27 @@ def test_one_slope_by_hand() -> None:
     target = weight @ (1 / (1 + np.exp(-log_odds)))
     assert share @ (1 / (1 + np.exp(-nodes))) @ weight == pytest.approx(target)
     half = posterior(
-        np.array([2.0]), np.array([[0.5]]), np.ones(1), z, log_odds=log_odds, weight=weight
+        np.array([2.0]),
+        np.array([[0.5]]),
+        np.zeros(1),
+        np.ones(1),
+        z,
+        log_odds=log_odds,
+        weight=weight,
     )
     assert half.slope == pytest.approx(1 - 0.5 / 8)
+    # Of the slope 2 a quarter is bias: u = 3/4, and the noise is 1 / (1.5^2 / .5) = 1/4.5 of it.
+    biased = posterior(
+        np.array([2.0]),
+        np.array([[0.5]]),
+        np.array([0.5]),
+        np.zeros(1),
+        z,
+        log_odds=log_odds,
+        weight=weight,
+    )
+    assert biased.slope == pytest.approx(0.75 * (1 - 1 / 4.5))
+    assert biased.covariance == pytest.approx(0.5 * (1 - 1 / 4.5))
 
 
 def test_a_pilot_that_is_all_noise_keeps_a_little_and_a_row_is_never_wide_open() -> None:
@@ -37,6 +61,7 @@ def test_a_pilot_that_is_all_noise_keeps_a_little_and_a_row_is_never_wide_open()
     found = posterior(
         np.array([0.1]),
         np.array([[1.0]]),
+        np.zeros(1),
         np.zeros(1),
         z,
         log_odds=np.array([-5.0, 5.0]),

@@ -10,7 +10,7 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from rebalance.core.correction import offset
-from tests.benchmarks.paper.information import Efficiency, information
+from tests.benchmarks.paper.information import Formulas, Plan, information
 from tests.benchmarks.paper.newton import fit
 from tests.benchmarks.paper.populations import CASES, Population, draw
 from tests.benchmarks.paper.sampling import (
@@ -36,10 +36,11 @@ METHODS = (
     "local case-control",
     "combined",
 )
-# Of these the efficiency is predicted, with the p of each source.
+# Of these the efficiency is predicted: planned by pilots, and by the formulas with the true p.
 PREDICTED = METHODS[1:5]
 LARGER_PILOT_ROWS = 1000
-SOURCES = (f"pilot of {PILOT_ROWS} rows", f"pilot of {LARGER_PILOT_ROWS:,} rows", "true p")
+PLANS = (f"pilot of {PILOT_ROWS} rows", f"pilot of {LARGER_PILOT_ROWS:,} rows")
+SOURCES = (*PLANS, "true p")
 WRONG = 1.5  # the wrong pilot's coefficients are off by so much times U(0, 1)
 LEAST_POSITIVE_RATE = 0.1
 _EVERY = 10  # rows that a prediction of the efficiency is summed over
@@ -51,7 +52,8 @@ class Replication:
 
     estimates : shape (pilots, methods, budgets, 7).
     kept : rows of the fit, negatives and positives, shape (pilots, methods, budgets, 2).
-    predicted : efficiency with the pilot as fitted, shape (SOURCES, PREDICTED, budgets).
+    predicted : efficiency with the pilot as fitted, and its range, shape (SOURCES, PREDICTED,
+        budgets, 3); the formulas have none.
     information : of the population at the true coefficients, shape (7, 7).
     positives : their number.
     """
@@ -66,8 +68,10 @@ class Replication:
 def replicate(case_number: int, seed: int, rows: int, budgets: Sequence[int]) -> Replication:
     """One replication; everything random follows from the case and the seed."""
     case = CASES[case_number]
-    streams = np.random.SeedSequence([case_number, seed]).spawn(5)
-    for_population, for_pilot, for_sample, for_error, for_larger = map(default_rng, streams)
+    streams = np.random.SeedSequence([case_number, seed]).spawn(6)
+    for_population, for_pilot, for_sample, for_error, for_larger, for_plans = map(
+        default_rng, streams
+    )
     population = draw(case, rows, for_population)
     pilot = draw_pilot(population, for_pilot)
     error = WRONG * for_error.random(len(pilot.coefficients))
@@ -81,21 +85,24 @@ def replicate(case_number: int, seed: int, rows: int, budgets: Sequence[int]) ->
     estimates[:, METHODS.index("full")] = full
     kept[:, METHODS.index("full")] = negatives, len(population.positives)
     larger = draw_pilot(population, for_larger, LARGER_PILOT_ROWS)
-    sources = [pilot.coefficients, larger.coefficients, case.truth]
-    efficiency = Efficiency(population, sources, _EVERY)
-    predicted = np.full((len(SOURCES), len(PREDICTED), len(budgets)), np.nan)
-    for number, budget in enumerate(budgets):
-        rate = budget / negatives
-        predicted[:, :2, number] = efficiency.of(np.full(1, rate))
+    sources = [
+        *(Plan(population, each, for_plans) for each in (pilot, larger)),
+        Formulas(population, case.truth, _EVERY),
+    ]
+    predicted = np.full((len(SOURCES), len(PREDICTED), len(budgets), 3), np.nan)
     for which, each in enumerate(pilots):
         ways = _Ways(population, each, uniforms, list(budgets), full)
         for method, number, rows_kept, found in ways.estimates():
             estimates[which, METHODS.index(method), number] = found
             kept[which, METHODS.index(method), number] = rows_kept
         if which == 0:
-            log_t = log_scores(each, efficiency.z)["a-opt"]
-            for number, sample in enumerate(ways.optimal):
-                predicted[:, 2:, number] = efficiency.of(sample.design.pi_0(log_t))
+            for place, source in enumerate(sources):
+                log_t = log_scores(each, source.z)["a-opt"]
+                for number, sample in enumerate(ways.optimal):
+                    predicted[place, :2, number] = source.of(
+                        np.full(1, budgets[number] / negatives)
+                    )
+                    predicted[place, 2:, number] = source.of(sample.design.pi_0(log_t))
     return Replication(
         estimates, kept, predicted, information(population, case.truth), len(population.positives)
     )

@@ -29,21 +29,24 @@ class Pilot:
 
     coefficients : intercept on the population's scale first, shape (7,).
     inverse : M^-1 with M = sum over the draw's positives of z z', shape (7, 7).
-    drawn : the negatives drawn, as positions.
-    rate : the probability with which each negative was drawn.
+    drawn, positives_drawn : the rows of either class that were drawn, as positions.
+    rate, positive_rate : the probabilities with which each of them was.
     """
 
     coefficients: Floats
     inverse: Floats
     drawn: Indices
     rate: float
+    positives_drawn: Indices
+    positive_rate: float
 
 
 def draw_pilot(population: Population, generator: Generator, size: int = PILOT_ROWS) -> Pilot:
     """Half the rows expected from each class, an unweighted fit, the intercept shifted back."""
     positives, negatives = population.positives, population.negatives
     rates = [min(size / 2 / len(rows), 1.0) for rows in (positives, negatives)]
-    ours = positives[generator.random(len(positives)) < rates[0]]
+    positives_drawn = np.flatnonzero(generator.random(len(positives)) < rates[0])
+    ours = positives[positives_drawn]
     drawn = np.flatnonzero(generator.random(len(negatives)) < rates[1])
     z = np.concatenate([ours, negatives[drawn]])
     y = np.repeat([1.0, 0.0], [len(ours), len(drawn)])
@@ -51,7 +54,7 @@ def draw_pilot(population: Population, generator: Generator, size: int = PILOT_R
     coefficients[0] -= np.log(rates[0] / rates[1])
     moments = ours.T @ ours
     moments += RIDGE * np.trace(moments) / len(moments) * np.eye(len(moments))
-    return Pilot(coefficients, np.linalg.inv(moments), drawn, rates[1])
+    return Pilot(coefficients, np.linalg.inv(moments), drawn, rates[1], positives_drawn, rates[0])
 
 
 def log_scores(pilot: Pilot, z: Floats) -> dict[str, Floats]:

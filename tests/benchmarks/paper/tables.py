@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.benchmarks.paper.estimators import METHODS, PILOTS, PREDICTED, SOURCES
+from tests.benchmarks.paper.estimators import METHODS, PILOTS, PLANS, PREDICTED, SOURCES
 from tests.benchmarks.paper.populations import CASES
 from tests.benchmarks.paper.results import OPTIMAL, Results, Verdict
 
@@ -92,22 +92,29 @@ def _efficiency(results: Results) -> str:
 
 
 def _within(results: Results) -> str:
-    """By estimator and source, how many predictions are within the bar, and the largest miss."""
+    """By estimator and source, how many predictions are within the bar, and the largest miss.
+
+    Of plans also how often their range held what was realised, and the least often.
+    """
     rows = []
     for method in PREDICTED:
         row = [method]
         for source in range(len(SOURCES)):
-            misses = []
+            misses, held = [], []
             for number, case in enumerate(CASES):
                 for place, budget in enumerate(_budgets(results)):
                     found = results.efficiency(number, method, place)
                     miss = found.predicted[source] / found.realised - 1
                     misses.append((abs(miss), miss, f"{case.name}, {budget}"))
+                    held.append(found.held[source])
             within = sum(miss[0] <= PREDICTION_BAR for miss in misses)
             _, worst, where = max(misses)
             row.append(f"{within} of {len(misses)}; {worst:+.1%} ({where})")
+            if source < len(PLANS):
+                row.append(f"{sum(held) / len(held):.0%}; {min(held):.0%}")
         rows.append(row)
-    return markdown(["estimator", *SOURCES], rows, 1 + len(SOURCES))
+    headings = [heading for plan in PLANS for heading in (plan, "its range held it")]
+    return markdown(["estimator", *headings, *SOURCES[len(PLANS) :]], rows, 2 + 2 * len(PLANS))
 
 
 def _bars(results: Results) -> str:
