@@ -82,14 +82,22 @@ def show_resampled(console: Console, found: ClassResampleResult) -> None:
         "kept in all": f"{found.kept:,} rows",
         **({"made in all": f"{found.made:,} rows"} if found.made else {}),
         "largest per smallest": f"{found.ratio:.4g}",
-        "probabilities": "cannot be corrected: they are the sample's",
+        "probabilities": "can be corrected: rb_offset"
+        if found.correctable
+        else "cannot be corrected: they are the sample's",
     }
+    times = found.stages[0]["repeated"] if found.correctable else {}
     rows = [
-        [value, f"{each['rows']:,}", f"{each['kept']:,}", f"{each['made']:,}"]
+        [
+            value,
+            f"{each['rows']:,}",
+            f"{each['kept']:,}",
+            f"{times[value]:.4g}" if times else f"{each['made']:,}",
+        ]
         for value, each in found.classes.items()
     ]
     sizes = [each["rows"] for each in found.classes.values()]
-    table = _table("", ["class", "rows", "kept", "made"], rows, sizes)
+    table = _table("", ["class", "rows", "kept", "times" if times else "made"], rows, sizes)
     title = f"{found.method} sample of many classes: {found.output}"
     console.show("sample", found.document(), facts(title, shown), table)
 

@@ -171,15 +171,42 @@ def rows_wanted(method: str, ratio: float, names: Sequence[str], counts: Codes) 
     >>> rows_wanted("smote", 2, ["a", "b", "c"], np.array([100, 10, 60]))
     {1: 50}
     """
+    _check_ratio(ratio)
+    level = round(int(counts.max()) / ratio)
+    _check_level(method, ratio, level, names, counts)
+    return {place: level for place, count in enumerate(counts.tolist()) if count < level}
+
+
+def times_wanted(method: str, ratio: float, names: Sequence[str], counts: Codes) -> Floats:
+    """How often rows of each class are to be there on average: max(largest / ratio / own, 1), (K,).
+
+    Raises
+    ------
+    UsageError : a ratio below 1, or no class has so few rows.
+
+    >>> times_wanted("random-over", 2, ["a", "b", "c"], np.array([100, 20, 60])).tolist()
+    [1.0, 2.5, 1.0]
+    """
+    _check_ratio(ratio)
+    level = int(counts.max()) / ratio
+    _check_level(method, ratio, level, names, counts)
+    return np.asarray(np.maximum(level / counts, 1.0), dtype=np.float64)
+
+
+def _check_ratio(ratio: float) -> None:
     if ratio < 1:
         raise UsageError(
             f"--ratio {ratio:g} is below 1, and of many classes it is the rows of the largest per "
             "row of the smallest",
             remedy="give 1 or more; 1 makes all classes as large as the largest",
         )
-    level = round(int(counts.max()) / ratio)
-    found = {place: level for place, count in enumerate(counts.tolist()) if count < level}
-    if not found:
+
+
+def _check_level(
+    method: str, ratio: float, level: float, names: Sequence[str], counts: Codes
+) -> None:
+    """Check that a class has fewer rows than all are to have."""
+    if counts.min() >= level:
         smallest = int(np.argmin(counts))
         there = int(counts.max()) / int(counts[smallest])
         raise UsageError(
@@ -189,4 +216,3 @@ def rows_wanted(method: str, ratio: float, names: Sequence[str], counts: Codes) 
             if there > 1
             else "all classes have as many rows: nothing is to be done",
         )
-    return found
