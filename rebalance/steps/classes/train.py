@@ -114,10 +114,13 @@ def class_train(
     weights = None
     if asked.weighting.class_weight is not None:
         named = tuple(loaded.label.values[place] for place in present)
-        rows, weights = weigh_classes(rows, named, asked.weighting.class_weight)
-        context.note(
-            "class weights are corrected about, not exactly, in a model of many classes: look at "
-            "predicted_over_observed of each"
+        rows, weights = weigh_classes(
+            rows,
+            named,
+            asked.weighting.class_weight,
+            settings=task.settings,
+            model=asked.model,
+            context=context,
         )
     with located(table.place):
         fitted = learner.fit(rows, task.settings)
