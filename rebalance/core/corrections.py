@@ -148,7 +148,7 @@ CORRECTIONS: tuple[Correction, ...] = (
     ),
     Correction(
         ("logit-adjustment", "balanced-softmax"),
-        ("logistic", "gbm"),
+        ("logistic", "gbm", "xgboost", "hist-gbm"),
         ("--balanced",),
         "exact",
         "log p_k = f_k + the adjustment of class k, made to sum to 1",

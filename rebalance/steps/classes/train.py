@@ -152,6 +152,7 @@ def class_train(
     manifest = {
         "created_by": {
             "command": "train", "model": asked.model, "natural": drawn is None, **given,
+            **({"set": list(task.settings.given)} if task.settings.given else {}),
             **described(asked.weighting),
         },
         "seed": task.settings.seed,
