@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rebalance.cli.class_rows import excerpt
 from rebalance.cli.output import Console, facts, number
+from rebalance.core.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,9 +31,9 @@ _DECIMALS = {
 def show_pilot(console: Console, found: ClassPilotResult) -> None:
     """The classes, and how good the pilot is."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
+        "table": f"{counted(found.rows, 'row')}, {counted(len(found.classes), 'class', 'classes')}",
         "fitted on": f"{sum(int(each['drawn']) for each in found.classes.values()):,} rows, "
-        f"{found.features} features",
+        f"{counted(found.features, 'feature')}",
         "log loss (five folds)": number(found.quality["log_loss"], 5),
         "AUC, mean of the classes": number(found.quality["roc_auc"], 4),
     }
@@ -56,7 +57,7 @@ def show_pilot(console: Console, found: ClassPilotResult) -> None:
 def show_sample(console: Console, found: ClassSampleResult) -> None:
     """What was kept of each class."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
+        "table": f"{counted(found.rows, 'row')}, {counted(len(found.classes), 'class', 'classes')}",
         "kept in all": f"{found.kept:,} rows, {found.kept / found.rows:.2%} of the table",
     }
     rows = [
@@ -78,7 +79,7 @@ def show_sample(console: Console, found: ClassSampleResult) -> None:
 def show_resampled(console: Console, found: ClassResampleResult) -> None:
     """What was kept and made of each class."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
+        "table": f"{counted(found.rows, 'row')}, {counted(len(found.classes), 'class', 'classes')}",
         "kept in all": f"{found.kept:,} rows",
         **({"made in all": f"{found.made:,} rows"} if found.made else {}),
         "largest per smallest": f"{found.ratio:.4g}",
@@ -106,7 +107,7 @@ def show_train(console: Console, found: ClassTrainResult) -> None:
     """What was fitted."""
     shown = {
         "fitted on": f"{found.rows:,} rows of {sum(1 for rows in found.classes.values() if rows)} "
-        f"classes, {found.features} features",
+        f"classes, {counted(found.features, 'feature')}",
         "correction": found.correction,
         "probabilities of": found.scale
         + (" classes, not the population" if found.scale == "balanced" else ""),

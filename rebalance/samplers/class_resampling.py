@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.matrix import Matrix
 from rebalance.core.parameters import Value
+from rebalance.core.wording import counted
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.samplers.fitting import check_seed, fit_resample
 from rebalance.samplers.imbalanced import Method
@@ -78,7 +79,8 @@ class ClassOrder:
             if asked > rows - spared:
                 raise UsageError(
                     f"{self.method.name} looks at {asked:,} neighbours of a row among those of a "
-                    f"class ({name}), and the class '{self.names[looked_among]}' has {rows:,} rows",
+                    f"class ({name}), and the class '{self.names[looked_among]}' has "
+                    f"{counted(rows, 'row')}",
                     remedy=f"give --set {name}={rows - spared} or less, {_TOGETHER}",
                 )
 
