@@ -88,8 +88,8 @@ def one_rate(rate: float | Mapping[str, float] | None) -> float | None:
     if rate is None or isinstance(rate, float):
         return rate
     raise UsageError(
-        "rates of classes have no meaning for random-over, which repeats a positive class",
-        remedy="give one number, and the label's positive value with --positive",
+        "rates of classes have no meaning for random-over, which thins none",
+        remedy="give --ratio K, the rows of the largest class per row of any other",
     )
 
 

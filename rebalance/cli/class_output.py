@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rebalance.cli.class_rows import excerpt
 from rebalance.cli.output import Console, facts, number
+from rebalance.core.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,9 +31,9 @@ _DECIMALS = {
 def show_pilot(console: Console, found: ClassPilotResult) -> None:
     """The classes, and how good the pilot is."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
+        "table": f"{counted(found.rows, 'row')}, {counted(len(found.classes), 'class', 'classes')}",
         "fitted on": f"{sum(int(each['drawn']) for each in found.classes.values()):,} rows, "
-        f"{found.features} features",
+        f"{counted(found.features, 'feature')}",
         "log loss (five folds)": number(found.quality["log_loss"], 5),
         "AUC, mean of the classes": number(found.quality["roc_auc"], 4),
     }
@@ -56,7 +57,7 @@ def show_pilot(console: Console, found: ClassPilotResult) -> None:
 def show_sample(console: Console, found: ClassSampleResult) -> None:
     """What was kept of each class."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
+        "table": f"{counted(found.rows, 'row')}, {counted(len(found.classes), 'class', 'classes')}",
         "kept in all": f"{found.kept:,} rows, {found.kept / found.rows:.2%} of the table",
     }
     rows = [
@@ -78,18 +79,26 @@ def show_sample(console: Console, found: ClassSampleResult) -> None:
 def show_resampled(console: Console, found: ClassResampleResult) -> None:
     """What was kept and made of each class."""
     shown = {
-        "table": f"{found.rows:,} rows, {len(found.classes):,} classes",
+        "table": f"{counted(found.rows, 'row')}, {counted(len(found.classes), 'class', 'classes')}",
         "kept in all": f"{found.kept:,} rows",
         **({"made in all": f"{found.made:,} rows"} if found.made else {}),
         "largest per smallest": f"{found.ratio:.4g}",
-        "probabilities": "cannot be corrected: they are the sample's",
+        "probabilities": "can be corrected: rb_offset"
+        if found.correctable
+        else "cannot be corrected: they are the sample's",
     }
+    times = found.stages[0]["repeated"] if found.correctable else {}
     rows = [
-        [value, f"{each['rows']:,}", f"{each['kept']:,}", f"{each['made']:,}"]
+        [
+            value,
+            f"{each['rows']:,}",
+            f"{each['kept']:,}",
+            f"{times[value]:.4g}" if times else f"{each['made']:,}",
+        ]
         for value, each in found.classes.items()
     ]
     sizes = [each["rows"] for each in found.classes.values()]
-    table = _table("", ["class", "rows", "kept", "made"], rows, sizes)
+    table = _table("", ["class", "rows", "kept", "times" if times else "made"], rows, sizes)
     title = f"{found.method} sample of many classes: {found.output}"
     console.show("sample", found.document(), facts(title, shown), table)
 
@@ -98,7 +107,7 @@ def show_train(console: Console, found: ClassTrainResult) -> None:
     """What was fitted."""
     shown = {
         "fitted on": f"{found.rows:,} rows of {sum(1 for rows in found.classes.values() if rows)} "
-        f"classes, {found.features} features",
+        f"classes, {counted(found.features, 'feature')}",
         "correction": found.correction,
         "probabilities of": found.scale
         + (" classes, not the population" if found.scale == "balanced" else ""),

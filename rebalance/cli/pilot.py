@@ -8,6 +8,7 @@ import click
 
 from rebalance.cli import options
 from rebalance.cli.output import Console, Figures, facts, number
+from rebalance.core.wording import counted
 
 if TYPE_CHECKING:
     from rebalance.steps.pilot import PilotResult
@@ -98,10 +99,10 @@ def pilot(
         show_pilot(console, result)
         return
     shown = {
-        "table": f"{result.rows:,} rows, {result.positives:,} positive "
+        "table": f"{counted(result.rows, 'row')}, {result.positives:,} positive "
         f"({result.positives / result.rows:.3%})",
-        "fitted on": f"{result.drawn_positives:,} positives and {result.drawn_negatives:,} "
-        f"negatives, {result.features} features",
+        "fitted on": f"{counted(result.drawn_positives, 'positive')} and "
+        f"{counted(result.drawn_negatives, 'negative')}, {counted(result.features, 'feature')}",
         "AUC (five folds)": number(result.roc_auc, 4),
         "predicted / observed": number(result.predicted_over_observed, 3),
         "calibration slope": number(result.calibration_slope, 3),

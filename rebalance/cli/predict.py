@@ -6,6 +6,7 @@ import click
 
 from rebalance.cli import options
 from rebalance.cli.output import Console, facts, show_plan
+from rebalance.core.wording import counted
 
 
 @click.command()
@@ -80,6 +81,8 @@ def predict(
         return
     shown = {"rows": f"{result.rows:,}", "mean probability": f"{result.mean_probability:.6f}"}
     if result.threshold is not None:
-        decided = f"{result.decided_positive:,} rows at or above {result.threshold:.6g}"
+        decided = (
+            f"{counted(result.decided_positive or 0, 'row')} at or above {result.threshold:.6g}"
+        )
         shown["decided positive"] = decided
     console.show("predict", result.document(), facts(f"predictions: {output}", shown))

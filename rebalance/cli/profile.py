@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rebalance.cli import options
+from rebalance.core.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
@@ -63,7 +64,8 @@ def _parts(found: Profile) -> list[RenderableType]:
 
     parts: list[RenderableType] = [
         Text.assemble(
-            (found.title, "bold"), f"  {found.rows:,} rows, {len(found.columns):,} columns"
+            (found.title, "bold"),
+            f"  {counted(found.rows, 'row')}, {counted(len(found.columns), 'column')}",
         ),
         Text(),
         _classes(found),

@@ -12,6 +12,7 @@ from rebalance.cli.evaluate import metric_tables
 from rebalance.cli.learner_options import learner
 from rebalance.cli.loss_options import facts_of, losses
 from rebalance.cli.output import Console, facts
+from rebalance.core.wording import counted
 
 
 @click.command()
@@ -130,7 +131,7 @@ def run(
     kept = result.train.rows
     shown = {
         "trained on": f"{kept:,} of {result.sample.rows:,} rows ({kept / result.sample.rows:.2%}), "
-        f"all {result.train.positives:,} positives",
+        f"all {counted(result.train.positives, 'positive')}",
         **(
             result.train.calibrated.facts(afterwards=result.train.needs_calibration)
             if result.train.calibrated

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rebalance.cli.output import Console, facts
+from rebalance.core.wording import counted
 
 if TYPE_CHECKING:
     from rebalance.steps.classes.resample import ClassResampleResult
@@ -90,10 +91,14 @@ def _show_resampled(console: Console, result: ResampleResult) -> None:
     copies = f" (copies of {result.positives:,})" if result.correctable else ""
     shown = {
         "table": f"{result.rows:,} rows, {result.positives:,} positive",
-        "kept": f"{result.kept_positives:,} positives{copies}, {result.kept_negatives:,} negatives",
+        "kept": f"{counted(result.kept_positives, 'positive')}{copies}, "
+        f"{counted(result.kept_negatives, 'negative')}",
     }
     if result.made_positives or result.made_negatives:
-        shown["made"] = f"{result.made_positives:,} positives, {result.made_negatives:,} negatives"
+        shown["made"] = (
+            f"{counted(result.made_positives, 'positive')}, "
+            f"{counted(result.made_negatives, 'negative')}"
+        )
     if result.ratio is not None:
         shown["negatives per positive"] = f"{result.ratio:.4g}"
     shown["probabilities"] = (

@@ -11,6 +11,7 @@ from rebalance.cli.learner_options import learner
 from rebalance.cli.loss_options import facts_of, losses, scale
 from rebalance.cli.models import WithModels
 from rebalance.cli.output import Console, facts
+from rebalance.core.wording import counted
 
 if TYPE_CHECKING:
     from rebalance.steps.train import TrainResult
@@ -149,8 +150,8 @@ def train(
         show_train(console, result)
         return
     shown = {
-        "fitted on": f"{result.rows:,} rows, {result.positives:,} positive, "
-        f"{result.features} features",
+        "fitted on": f"{counted(result.rows, 'row')}, {result.positives:,} positive, "
+        f"{counted(result.features, 'feature')}",
         "correction": _correction(result),
     }
     shown |= {

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from rebalance.core.class_advice import advise_classes
 from rebalance.core.situation import Advice, Situation, command
+from rebalance.core.wording import counted
 
 NEARLY_BALANCED = 5.0
 MILD = 20.0
@@ -86,7 +87,7 @@ def _about_columns(situation: Situation) -> list[Advice]:
 
 
 def _too_few(situation: Situation) -> Advice:
-    rare = _counted(situation.rare, "row is", "rows are")
+    rare = counted(situation.rare, "row is", "rows are")
     return Advice(
         f"Only {rare} {situation.rare_word}, too few to train on some and test on others: collect "
         "more (some hundred make a model), then look again.",
@@ -102,7 +103,7 @@ def _noisy(situation: Situation) -> Advice:
             "try things out, and collect more before anything depends on it."
         )
     return Advice(
-        f"{rare} are few for {_counted(situation.features, 'feature', 'features')} (10 for each "
+        f"{rare} are few for {counted(situation.features, 'feature')} (10 for each "
         "and 100 in all are a usual minimum), so estimates will be noisy: keep every "
         f"{situation.rare_word}, as the commands below do, and take the logistic model, not trees."
     )
@@ -235,7 +236,3 @@ def _share(kept_per_positive: int, ratio: float) -> str:
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"'{name}'" for name in names)
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.classes import Classes, listed, log_softmax, repeated
+from rebalance.core.design import RANDOM_OVER, UNIFORM
 from rebalance.core.known import Knowable
 from rebalance.errors import UsageError
 
@@ -121,7 +122,8 @@ def spread_level(rows: float, counts: Counts) -> float:
 class ClassDesign(Knowable):
     """How a sample of many classes was drawn; tuples are in the order of the classes.
 
-    counts : rows of each class in the population. rates : budgets over counts; 1 is kept whole.
+    counts : rows of each class in the population. rates : budgets over counts; 1 is kept whole, and
+    above 1, with random over-sampling, is how often a row is in the sample on average.
     `draw_key` names the column whose values the draws depend on; None where it is the row's number.
     stages : what was done one after the other, with all settings; of samplers without known
     probabilities, whose score is `UNKNOWN`, and whose rates are rows of the sample over `counts`.
@@ -151,16 +153,24 @@ class ClassDesign(Knowable):
         return UNKNOWN_REMEDY
 
     @property
+    def repeats(self) -> bool:
+        """Whether rows of the sample are copies of each other."""
+        return self.method == RANDOM_OVER
+
+    @property
     def log_shares(self) -> Floats:
         """The log of each class's share of the population, shape (K,)."""
         return log_shares(self.counts)
 
     def pi(self, place: int, log_score: Floats) -> Floats:
-        """The probability with which rows of one class with these log t_k are kept, shape (n,)."""
+        """The probability with which rows of one class with these log t_k are kept, shape (n,).
+
+        With random over-sampling it is the number of times, and may exceed 1.
+        """
         self.require_known()
         rate = self.rates[place]
-        if self.score == "uniform" or rate >= 1:
-            return np.full(len(log_score), min(rate, 1.0))
+        if self.score == UNIFORM or rate >= 1:
+            return np.full(len(log_score), rate)
         part = (1 - self.mix) * self.c[place] * np.exp(log_score)
         return np.clip(self.mix * rate + part, self.floors[place], 1.0)
 
@@ -181,8 +191,8 @@ class ClassDesign(Knowable):
         self.require_known()
         rates, c, floors = self._arrays
         rate = rates[codes]
-        if self.score == "uniform":
-            return np.minimum(rate, 1.0)
+        if self.score == UNIFORM:
+            return np.asarray(rate)
         part = (1 - self.mix) * c[codes] * np.exp(log_score)
         found = np.clip(self.mix * rate + part, floors[codes], 1.0)
         return np.asarray(np.where(rate >= 1, 1.0, found))
@@ -190,8 +200,8 @@ class ClassDesign(Knowable):
     def log_pi(self, log_score: Floats) -> Floats:
         """log pi_k of rows with these log t, shape (n, K): what sampling adds to log p_k."""
         self.require_known()
-        if self.score == "uniform":
-            return repeated(np.log(np.minimum(self._arrays[0], 1.0)), len(log_score))
+        if self.score == UNIFORM:
+            return repeated(np.log(self._arrays[0]), len(log_score))
         found = np.empty(log_score.shape, order="F")
         for place in range(len(self.label)):
             found[:, place] = np.log(self.pi(place, log_score[:, place]))

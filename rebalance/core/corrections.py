@@ -104,14 +104,14 @@ CORRECTIONS: tuple[Correction, ...] = (
         ("logistic",),
         (OFFSET, WEIGHT, POSTHOC),
         "exact",
-        "copies count as pi_1, the mean number of them: as for the thinnings",
+        "copies count as pi_k, the mean number of them: as for the thinnings",
     ),
     Correction(
         ("random-over",),
         ("gbm", "xgboost"),
         (OFFSET, WEIGHT, POSTHOC),
         "approximate",
-        "copies count as pi_1, the mean number of them; copies fill leaves that one row could not",
+        "copies count as pi_k, the mean number of them; copies fill leaves that one row could not",
         "to thin negatives, --method uniform or nonuniform",
     ),
     Correction(
@@ -135,7 +135,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         ("hist-gbm",),
         (POSTHOC, WEIGHT),
         "approximate",
-        "copies count as pi_1, the mean number of them; copies fill leaves that one row could not",
+        "copies count as pi_k, the mean number of them; copies fill leaves that one row could not",
         "to thin negatives, --method uniform or nonuniform",
     ),
     Correction(
@@ -148,7 +148,7 @@ CORRECTIONS: tuple[Correction, ...] = (
     ),
     Correction(
         ("logit-adjustment", "balanced-softmax"),
-        ("logistic", "gbm"),
+        ("logistic", "gbm", "xgboost", "hist-gbm"),
         ("--balanced",),
         "exact",
         "log p_k = f_k + the adjustment of class k, made to sum to 1",

@@ -257,6 +257,11 @@ class Design(Knowable):
     stages: tuple[Mapping[str, Any], ...] = ()
 
     @property
+    def repeats(self) -> bool:
+        """Whether rows of the sample are copies of each other."""
+        return self.repeated is not None
+
+    @property
     def population_log_odds(self) -> float:
         """log(N_1 / N_0)."""
         return float(np.log(self.positives / self.negatives))

@@ -30,16 +30,21 @@ def class_folds(
 ) -> NDArray[np.int64]:
     """The fold, 0 to `count` - 1, of each row of many classes, dealt out within each class.
 
-    A class of fewer than `count` rows cannot be in all of them: its rows have fold -1, none.
+    Rows of a class that share a draw, as copies do, are dealt out together, and count as one. A
+    class of fewer than `count` cannot be in all folds: its rows have fold -1, none.
 
     >>> class_folds(np.array([0, 1, 0, 2, 1]), np.array([0.9, 0.2, 0.3, 0.5, 0.1]), 2).tolist()
     [1, 1, 0, -1, 0]
+    >>> class_folds(np.array([0, 0, 0]), np.array([0.1, 0.2, 0.1]), 2).tolist()
+    [0, 1, 0]
     """
     folds = np.full(len(codes), -1, dtype=np.int64)
-    rows = np.bincount(codes)
     order = np.lexsort((draws, codes))
-    own = codes[order]
-    within = np.arange(len(codes)) - (np.cumsum(rows) - rows)[own]
+    own, drawn = codes[order], draws[order]
+    is_new = np.ones(len(codes), dtype=np.bool_)
+    is_new[1:] = (own[1:] != own[:-1]) | (drawn[1:] != drawn[:-1])
+    rows = np.bincount(own[is_new])
+    within = np.cumsum(is_new) - 1 - (np.cumsum(rows) - rows)[own]
     enough = rows[own] >= count
     folds[order[enough]] = within[enough] % count
     return folds

@@ -17,6 +17,7 @@ from rebalance.core.recipe_levels import Bins, Count
 from rebalance.core.recipe_numbers import RatioToMean
 from rebalance.core.recipes import Recipe
 from rebalance.core.value_cells import ValueCells
+from rebalance.core.wording import counted
 from rebalance.errors import DataError
 
 MOST_VALUES = 1_000_000
@@ -133,7 +134,7 @@ class _MeanLearning:
                 remedy="make no ratio of the column",
             )
         zero = sum(mean == 0 for mean in means.values())
-        note = f"in {zero:,} groups of '{made.by}' the mean of '{made.source}' is 0: "
+        note = f"in {counted(zero, 'group')} of '{made.by}' the mean of '{made.source}' is 0: "
         return replace(made, means=means), f"{note}'{made.name}' is missing there" if zero else ""
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from rebalance.core.ranking import Ranking
+from rebalance.core.wording import counted
 from rebalance.errors import UsageError
 
 Kind = Literal["value", "f1", "recall", "precision", "top"]
@@ -214,8 +215,8 @@ def _top(threshold: Threshold, ranking: Ranking) -> Cut:
     tied = ranking.up_to(value) - ranking.below(value)
     return Cut(
         value,
-        f"{selected:,} rows are selected, not {rows:,}: {tied:,} of them share the probability "
-        f"{value:.6g} at the cut",
+        f"{counted(selected, 'row is', 'rows are')} selected, not {rows:,}: {tied:,} of them share "
+        f"the probability {value:.6g} at the cut",
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from rebalance.core.parameters import read_parameters
 from rebalance.errors import UsageError
 from rebalance.learners.base import Learner, Settings
-from rebalance.learners.catalogue import entry_of, option_of
+from rebalance.learners.catalogue import Entry, entry_of, option_of
 
 # Settings that mean something to some learners only, by the names of `learners.base.Settings`.
 OF_SOME = (
@@ -26,8 +27,7 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
     UsageError : no such learner, or a setting that is not its.
     """
     entry = entry_of(name)
-    kind = getattr(import_module(f"rebalance.learners.{entry.path[0]}"), entry.path[1])
-    learner: Learner = kind() if name in _WITHOUT_ENTRY else kind(entry)
+    learner: Learner = imported(entry.path, entry)
     for setting in OF_SOME:
         if getattr(settings, setting, None) is not None and setting not in learner.accepts:
             raise UsageError(
@@ -48,6 +48,12 @@ def get_learner(name: str, settings: Settings | None = None) -> Learner:
 
         check_staged(settings)
     return learner
+
+
+def imported(path: tuple[str, str], entry: Entry) -> Any:
+    """The learner in a module below this one, by the module's name and the class's."""
+    kind = getattr(import_module(f"rebalance.learners.{path[0]}"), path[1])
+    return kind() if entry.name in _WITHOUT_ENTRY else kind(entry)
 
 
 _WITHOUT_ENTRY = ("logistic", "gbm")

@@ -27,7 +27,8 @@ DEFAULT_CALIBRATION = "platt"
 class Entry:
     """A learner.
 
-    path : its module below `rebalance.learners`, and its class.
+    path : its module below `rebalance.learners`, and its class. of_classes : the same of what fits
+        many classes; None where it knows two only.
     missing : what stands for missing values.
     corrections : the values of --correction that it can carry out, its usual one first.
     accepts : the options that mean something, by the names of `learners.base.Settings`.
@@ -51,6 +52,7 @@ class Entry:
     row_bytes: int = 0
     tree_bytes: int = 0
     extra: str | None = None
+    of_classes: tuple[str, str] | None = None
 
     @property
     def needs_calibration(self) -> bool:
@@ -83,6 +85,7 @@ class Entry:
             "missing": self.missing,
             "corrections": list(self.corrections),
             "sample_weight": self.weights,
+            "many_classes": self.of_classes is not None,
             "options": sorted(option_of(name) for name in self.accepts),
             "parameters": {
                 name: {"default": each.default, "allowed": str(each)}
@@ -131,6 +134,7 @@ _LIST: tuple[Entry, ...] = (
         corrections=_ALL_CORRECTIONS,
         accepts=_BOOSTING | _REWEIGHTED | {"curriculum", "two_stage"},
         weights=True,
+        of_classes=("gbm_classes", "ClassBoosting"),
     ),
     Entry(
         "logistic",
@@ -140,6 +144,7 @@ _LIST: tuple[Entry, ...] = (
         corrections=_ALL_CORRECTIONS,
         accepts=_REWEIGHTED | {"l1", "l2", "cross_validate", "robust"},
         weights=True,
+        of_classes=("multinomial", "Multinomial"),
     ),
     Entry(
         "xgboost",
@@ -160,6 +165,7 @@ _LIST: tuple[Entry, ...] = (
         weights=True,
         row_bytes=500,
         extra="xgboost",
+        of_classes=("xgboost_trees", "ClassXgboost"),
     ),
     Entry(
         "hist-gbm",
@@ -176,6 +182,7 @@ _LIST: tuple[Entry, ...] = (
         },
         weights=True,
         row_bytes=3_000,
+        of_classes=("hist_gbm", "ClassHistGradientBoosting"),
     ),
     _ensemble(
         "forest",

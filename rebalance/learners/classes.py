@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from rebalance.errors import UsageError
-from rebalance.learners import get_learner
+from rebalance.learners import get_learner, imported
 from rebalance.learners.base import Settings
+from rebalance.learners.catalogue import ENTRIES, entry_of
 from rebalance.learners.class_base import ClassLearner
-from rebalance.learners.gbm_classes import ClassBoosting
-from rebalance.learners.multinomial import Multinomial
-
-CLASS_LEARNERS: dict[str, ClassLearner] = {
-    learner.name: learner for learner in (Multinomial(), ClassBoosting())
-}
 
 
 def get_class_learner(name: str, settings: Settings | None = None) -> ClassLearner:
@@ -21,16 +16,19 @@ def get_class_learner(name: str, settings: Settings | None = None) -> ClassLearn
     ------
     UsageError : no such learner, or a setting that is not its.
     """
-    known = get_learner(name, settings).name
+    get_learner(name, settings)
     for setting in ("l1", "cross_validate", "robust", "curriculum", "two_stage"):
         if getattr(settings, setting, None):
             raise UsageError(
                 f"--{setting.replace('_', '-')} is for two classes",
                 remedy="leave it out, or choose one class with --positive",
             )
-    if known not in CLASS_LEARNERS:
+    entry = entry_of(name)
+    if entry.of_classes is None:
+        others = [each.name for each in ENTRIES.values() if each.of_classes is not None]
         raise UsageError(
-            f"the learner '{known}' knows two classes only",
-            remedy=f"choose --model {' or '.join(CLASS_LEARNERS)}, or one class with --positive",
+            f"the learner '{name}' knows two classes only",
+            remedy=f"choose --model {' or '.join(others)}, or one class with --positive",
         )
-    return CLASS_LEARNERS[known]
+    learner: ClassLearner = imported(entry.of_classes, entry)
+    return learner

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.encoding import Encoder
 from rebalance.core.folds import stratified_folds
+from rebalance.core.wording import counted
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
@@ -100,7 +101,8 @@ def held_out(rows: TrainingRows) -> NDArray[np.bool_]:
     fewest = int(min(rows.y_true.sum(), (~rows.y_true).sum()))
     if fewest < 2 * HELD_OUT_FOLDS:
         raise FitError(
-            f"a class has {fewest} rows, too few to hold some out and find the number of rounds",
+            f"a class has {counted(fewest, 'row')}, too few to hold some out and find the "
+            "number of rounds",
             remedy="give it with --rounds 50, or train a --model logistic",
         )
     return np.equal(stratified_folds(rows.y_true, rows.draws, HELD_OUT_FOLDS), 0)

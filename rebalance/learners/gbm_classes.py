@@ -80,7 +80,7 @@ class ClassBoosting:
         boosting = Boosting.of(rows, rows.codes, objective, settings)
         rounds, found_by = settings.rounds, "given"
         if rounds is None:
-            rounds, found_by = boosting.find_rounds(_held_out(rows)), "held-out rows"
+            rounds, found_by = boosting.find_rounds(held_out_of_classes(rows)), "held-out rows"
         return ClassTreeModel(
             boosting.encoder,
             boosting.text(rounds),
@@ -102,7 +102,7 @@ class ClassBoosting:
         )
 
 
-def _held_out(rows: ClassRows) -> NDArray[np.bool_]:
+def held_out_of_classes(rows: ClassRows) -> NDArray[np.bool_]:
     """The rows that tell how many rounds are best, shape (n,)."""
     counts = np.bincount(rows.codes, minlength=rows.count)
     if np.count_nonzero(counts >= 2 * HELD_OUT_FOLDS) < 2:

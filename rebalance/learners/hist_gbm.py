@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 from rebalance.core.encoding import Encoder
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import LEARNING_RATE, LEAVES, MAX_ROUNDS, PATIENCE
+from rebalance.learners.class_base import ClassFitted, ClassRows
 from rebalance.learners.encoded import Encoded
 from rebalance.learners.ensembles import fit_quietly, made_by
 from rebalance.learners.gbm import held_out
+from rebalance.learners.gbm_classes import held_out_of_classes
 from rebalance.learners.listed import Listed
 from rebalance.learners.skops_member import PLAIN, Part, damaged, from_member, to_member
 
@@ -30,9 +33,13 @@ PARTS: frozenset[Part] = PLAIN | {
 
 @dataclass(frozen=True)
 class HistogramTrees(Encoded):
-    """log odds = a level + sum of trees, as scikit-learn's predictors hold them."""
+    """log odds = a level + sum of trees, as scikit-learn's predictors hold them.
 
-    level: float
+    levels : shape (1,) of two classes; (K,) of more, each of which has a tree a round in `trees`,
+        one after the other.
+    """
+
+    levels: tuple[float, ...]
     trees: list[Any]
     found_by: str
     made_by: str
@@ -40,19 +47,31 @@ class HistogramTrees(Encoded):
 
     def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None = None) -> Floats:
         """The log odds of every row, shape (n,), on the scale of the rows that were fitted."""
+        return np.ascontiguousarray(self._sums(columns)[:, 0])
+
+    def scores(self, columns: Mapping[str, pa.Array], baseline: Floats) -> Floats:
+        """Log probabilities up to a constant of each row, shape (n, K), on the same scale."""
+        found = self._sums(columns)
+        if len(self.levels) > 1:
+            return found
+        return np.asfortranarray(np.column_stack([np.zeros(len(found)), found]))
+
+    def _sums(self, columns: Mapping[str, pa.Array]) -> Floats:
+        """Levels and trees added up, shape (n, len(levels))."""
         matrix = np.ascontiguousarray(self.encoder.linear(columns))
         no_sets = np.zeros((0, 8), dtype=np.uint32)
         places = np.zeros(matrix.shape[1], dtype=np.uint32)
-        found = np.full(len(matrix), self.level)
-        for tree in self.trees:
-            found += tree.predict(matrix, no_sets, places, 1)
+        each = len(self.levels)
+        found = np.tile(np.array(self.levels)[:, None], len(matrix)).T
+        for number, tree in enumerate(self.trees):
+            found[:, number % each] += tree.predict(matrix, no_sets, places, 1)
         return found
 
     def summary(self) -> dict[str, Any]:
         """Rounds of boosting, and how their number was found."""
         return {
             "learner": "hist-gbm",
-            "rounds": len(self.trees),
+            "rounds": len(self.trees) // len(self.levels),
             "rounds_found_by": self.found_by,
         }
 
@@ -60,7 +79,7 @@ class HistogramTrees(Encoded):
         """The encoder as JSON, the trees by skops."""
         document = {
             "encoder": self.encoder.to_document(),
-            "level": self.level,
+            "level": self.levels[0] if len(self.levels) == 1 else list(self.levels),
             "found_by": self.found_by,
             "made_by": self.made_by,
         }
@@ -70,11 +89,19 @@ class HistogramTrees(Encoded):
         }
 
 
-class HistGradientBoosting(Listed):
-    """Boosting of the log loss; the offset of a sample is no part of its fit."""
+class _Boosting(Listed):
+    """The offset of a sample is no part of the fit."""
 
-    def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
+    def grown(
+        self,
+        rows: TrainingRows | ClassRows,
+        target: NDArray[Any],
+        out: Callable[[], NDArray[np.bool_]],
+        settings: Settings,
+    ) -> HistogramTrees:
         """Find the number of rounds on a held-out fifth of the rows, then fit on all of them.
+
+        out : gives the rows held out.
 
         Raises
         ------
@@ -91,15 +118,16 @@ class HistGradientBoosting(Listed):
         matrix = encoder.linear(rows.columns)
         rounds, found_by = settings.rounds, "given"
         if rounds is None:
-            rounds, found_by = self._find_rounds(matrix, rows, fixed), "held-out rows"
+            rounds = self._find_rounds(matrix, target, rows.sample_weight, out(), fixed)
+            found_by = "held-out rows"
         estimator, notes = self._fitted(
-            matrix, rows.y_true, rows.sample_weight, {**fixed, "max_iter": rounds}
+            matrix, target, rows.sample_weight, {**fixed, "max_iter": rounds}
         )
-        trees = [predictors[0] for predictors in estimator._predictors]
-        level = float(np.ravel(estimator._baseline_prediction)[0])
-        return HistogramTrees(encoder, level, trees, found_by, made_by(), notes)
+        trees = [tree for of_round in estimator._predictors for tree in of_round]
+        levels = tuple(map(float, np.ravel(estimator._baseline_prediction)))
+        return HistogramTrees(encoder, levels, trees, found_by, made_by(), notes)
 
-    def load(self, members: Mapping[str, bytes]) -> Fitted:
+    def load(self, members: Mapping[str, bytes]) -> HistogramTrees:
         """The model that `members` described.
 
         Raises
@@ -109,19 +137,23 @@ class HistGradientBoosting(Listed):
         document = json.loads(members["boosting.json"])
         encoder = Encoder.from_document(document["encoder"])
         trees = from_member(members["trees.skops"], PARTS, document["made_by"])
-        if not isinstance(trees, list):
-            raise damaged(document["made_by"], "there are no trees")
+        levels = tuple(map(float, np.ravel(document["level"])))
+        if not isinstance(trees, list) or len(trees) % len(levels):
+            raise damaged(document["made_by"], "there are no trees, or not one for each class")
         for tree in trees:
             _check(tree, len(encoder.names), document["made_by"])
-        return HistogramTrees(
-            encoder, float(document["level"]), trees, document["found_by"], document["made_by"]
-        )
+        return HistogramTrees(encoder, levels, trees, document["found_by"], document["made_by"])
 
-    def _find_rounds(self, matrix: Floats, rows: TrainingRows, fixed: dict[str, Any]) -> int:
+    def _find_rounds(
+        self,
+        matrix: Floats,
+        target: NDArray[Any],
+        weight: Floats | None,
+        out: NDArray[np.bool_],
+        fixed: dict[str, Any],
+    ) -> int:
         """The number of rounds after which the loss of the rows held out is least."""
-        out = held_out(rows)
-        weight = rows.sample_weight
-        watched: dict[str, Any] = {"X_val": matrix[out], "y_val": rows.y_true[out]}
+        watched: dict[str, Any] = {"X_val": matrix[out], "y_val": target[out]}
         if weight is not None:
             watched["sample_weight_val"] = weight[out]
         stop = {
@@ -132,14 +164,14 @@ class HistGradientBoosting(Listed):
             "scoring": "loss",
         }
         kept = None if weight is None else weight[~out]
-        found, _ = self._fitted(matrix[~out], rows.y_true[~out], kept, {**fixed, **stop}, watched)
+        found, _ = self._fitted(matrix[~out], target[~out], kept, {**fixed, **stop}, watched)
         # The first of the scores is that of no round at all.
         return max(1, int(np.argmax(found.validation_score_)))
 
     def _fitted(
         self,
         matrix: Floats,
-        y_true: NDArray[np.bool_],
+        target: NDArray[Any],
         weight: Floats | None,
         named: dict[str, Any],
         watched: dict[str, Any] | None = None,
@@ -151,8 +183,24 @@ class HistGradientBoosting(Listed):
         rest = {} if weight is None else {"sample_weight": weight}
         # Sums of gradients are added by threads: on one they are the same on every machine.
         with threadpool_limits(1):
-            notes = fit_quietly(self.name, estimator, matrix, y_true, rest | (watched or {}))
+            notes = fit_quietly(self.name, estimator, matrix, target, rest | (watched or {}))
         return estimator, notes
+
+
+class HistGradientBoosting(_Boosting):
+    """Boosting of the log loss of two classes."""
+
+    def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
+        """See `_Boosting.grown`."""
+        return self.grown(rows, rows.y_true, partial(held_out, rows), settings)
+
+
+class ClassHistGradientBoosting(_Boosting):
+    """Boosting of the log loss of many classes."""
+
+    def fit(self, rows: ClassRows, settings: Settings) -> ClassFitted:
+        """See `_Boosting.grown`."""
+        return self.grown(rows, rows.codes, partial(held_out_of_classes, rows), settings)
 
 
 def _check(tree: Any, features: int, made_by: str) -> None:

@@ -8,6 +8,7 @@ from rebalance.core.encoding import Encoder, learn_encoder
 from rebalance.core.parameters import read_parameters
 from rebalance.learners.base import Settings, TrainingRows
 from rebalance.learners.catalogue import Entry
+from rebalance.learners.class_base import ClassRows
 from rebalance.learners.encoded import LEVEL_ROWS, MAX_LEVELS
 
 
@@ -31,7 +32,7 @@ class Listed:
         """
         return read_parameters(self.name, self.entry.parameters, settings.given)
 
-    def encoder(self, rows: TrainingRows) -> Encoder:
+    def encoder(self, rows: TrainingRows | ClassRows) -> Encoder:
         """What makes numbers of the rows' columns."""
         return learn_encoder(
             rows.columns, rows.kinds, min_count=LEVEL_ROWS, max_levels=self.most_levels

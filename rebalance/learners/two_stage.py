@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import log_probability, offset
 from rebalance.core.folds import stratified_folds
+from rebalance.core.wording import counted
 from rebalance.errors import FitError
 from rebalance.learners.boosting import (
     HELD_OUT_FOLDS,
@@ -64,7 +65,8 @@ class TwoStage:
         negatives = len(y_true) - positives
         if min(positives, negatives) < 2 * HELD_OUT_FOLDS:
             raise FitError(
-                f"a class has {min(positives, negatives)} rows, too few for a second stage",
+                f"a class has {counted(min(positives, negatives), 'row')}, too few for a second "
+                "stage",
                 remedy="leave --two-stage out",
             )
         fewest = min(positives, negatives)

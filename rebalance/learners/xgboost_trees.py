@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -23,31 +23,47 @@ from rebalance.learners.boosting import (
     PATIENCE,
 )
 from rebalance.learners.catalogue import Entry
+from rebalance.learners.class_base import ClassFitted, ClassRows
 from rebalance.learners.encoded import Encoded
 from rebalance.learners.gbm import held_out
+from rebalance.learners.gbm_classes import held_out_of_classes
 from rebalance.learners.listed import Listed
 from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
+
+_BINARY = {"objective": "binary:logistic", "eval_metric": "logloss"}
 
 
 @dataclass(frozen=True)
 class XgboostModel(Encoded):
     """log odds = baseline + sum of trees; what the fit was offset by is no part of it.
 
-    content : XGBoost's own JSON, as UBJSON.
+    content : XGBoost's own JSON, as UBJSON. classes : of many, each of which has a tree a round;
+    None of two.
     """
 
     content: bytes
     rounds: int
     found_by: str
     made_by: str
+    classes: int | None = None
 
     def log_odds(self, columns: Mapping[str, pa.Array], baseline: Floats | None = None) -> Floats:
         """The log odds of every row, shape (n,)."""
+        return self._raw(columns) + (0.0 if baseline is None else baseline)
+
+    def scores(self, columns: Mapping[str, pa.Array], baseline: Floats) -> Floats:
+        """Log probabilities up to a constant of each row, shape (n, K)."""
+        return np.asfortranarray(self._raw(columns)) + baseline
+
+    def _raw(self, columns: Mapping[str, pa.Array]) -> Floats:
+        """The sums of the trees, shape (n,), or (n, K) of many classes."""
         data = _matrix(self.encoder, self.encoder.trees(columns))
         raw = self._booster.predict(data, output_margin=True)
-        return np.asarray(raw, dtype=np.float64) + (0.0 if baseline is None else baseline)
+        if raw.shape[1:] != (() if self.classes is None else (self.classes,)):
+            raise damaged(self.made_by, "the trees are of other classes than the model")
+        return np.asarray(raw, dtype=np.float64)
 
     def summary(self) -> dict[str, Any]:
         """Rounds of boosting, and how their number was found."""
@@ -60,6 +76,7 @@ class XgboostModel(Encoded):
             "rounds": self.rounds,
             "found_by": self.found_by,
             "made_by": self.made_by,
+            **({} if self.classes is None else {"classes": self.classes}),
         }
         return {
             "xgboost.json": json.dumps(document, sort_keys=True).encode(),
@@ -79,8 +96,8 @@ class XgboostModel(Encoded):
         return found
 
 
-class Xgboost(Listed):
-    """Boosting of the log loss; base_margin = offset + baseline, so trees learn what is missing."""
+class _Boosting(Listed):
+    """base_margin = offset + baseline, so trees learn what is missing."""
 
     starts_from_baseline = True
     most_levels = MAX_LEVELS
@@ -89,8 +106,17 @@ class Xgboost(Listed):
         super().__init__(entry)
         self._xgboost = _library()
 
-    def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
+    def grown(
+        self,
+        rows: TrainingRows | ClassRows,
+        target: NDArray[Any],
+        objective: Mapping[str, Any],
+        out: Callable[[], NDArray[np.bool_]],
+        settings: Settings,
+    ) -> XgboostModel:
         """Find the number of rounds on a held-out fifth of the rows, then fit on all of them.
+
+        objective : the parameters that say what is fitted. out : gives the rows held out.
 
         Raises
         ------
@@ -100,8 +126,7 @@ class Xgboost(Listed):
         encoder = self.encoder(rows)
         named = {
             **given,
-            "objective": "binary:logistic",
-            "eval_metric": "logloss",
+            **objective,
             "tree_method": "hist",
             "grow_policy": "lossguide",
             "max_leaves": settings.leaves or LEAVES,
@@ -113,11 +138,14 @@ class Xgboost(Listed):
             "verbosity": 0,
         }
         matrix = encoder.trees(rows.columns)
+        data = partial(_data, encoder, matrix, rows, target)
         rounds, found_by = settings.rounds, "given"
         try:
             if rounds is None:
-                rounds, found_by = self._find_rounds(encoder, matrix, rows, named), "held-out rows"
-            booster = self._xgboost.train(named, self._data(encoder, matrix, rows), rounds)
+                held = out()
+                rounds = self._find_rounds(data(~held), data(held), named)
+                found_by = "held-out rows"
+            booster = self._xgboost.train(named, data(), rounds)
         except self._xgboost.core.XGBoostError as exc:
             raise FitError(
                 f"xgboost cannot be fitted: {str(exc).strip().splitlines()[0]}",
@@ -125,9 +153,10 @@ class Xgboost(Listed):
             ) from exc
         content = bytes(booster.save_raw("ubj"))
         made_by = f"xgboost {self._xgboost.__version__}"
-        return XgboostModel(encoder, content, rounds, found_by, made_by)
+        classes = objective.get("num_class")
+        return XgboostModel(encoder, content, rounds, found_by, made_by, classes)
 
-    def load(self, members: Mapping[str, bytes]) -> Fitted:
+    def load(self, members: Mapping[str, bytes]) -> XgboostModel:
         """The model that `members` described.
 
         Raises
@@ -141,6 +170,7 @@ class Xgboost(Listed):
             document["rounds"],
             document["found_by"],
             document["made_by"],
+            document.get("classes"),
         )
         if found._booster.num_features() != len(found.encoder.terms):
             raise ArtifactError(
@@ -149,12 +179,8 @@ class Xgboost(Listed):
             )
         return found
 
-    def _find_rounds(
-        self, encoder: Encoder, matrix: Floats, rows: TrainingRows, named: Mapping[str, Any]
-    ) -> int:
+    def _find_rounds(self, seen: Any, watched: Any, named: Mapping[str, Any]) -> int:
         """The number of rounds after which the loss of the rows held out is least."""
-        out = held_out(rows)
-        seen, watched = (self._data(encoder, matrix, rows, part) for part in (~out, out))
         booster = self._xgboost.train(
             named,
             seen,
@@ -165,23 +191,45 @@ class Xgboost(Listed):
         )
         return max(1, int(booster.best_iteration) + 1)
 
-    def _data(
-        self,
-        encoder: Encoder,
-        matrix: Floats,
-        rows: TrainingRows,
-        part: NDArray[np.bool_] | None = None,
-    ) -> Any:
-        """The rows where `part` is true, all without it, as XGBoost takes them."""
-        kept: Any = slice(None) if part is None else part
-        weight = rows.sample_weight
-        return _matrix(
-            encoder,
-            matrix[kept],
-            label=rows.y_true[kept].astype(np.float32),
-            base_margin=(rows.offset + rows.baseline)[kept],
-            weight=None if weight is None else weight[kept],
-        )
+
+class Xgboost(_Boosting):
+    """Boosting of the log loss of two classes."""
+
+    def fit(self, rows: TrainingRows, settings: Settings) -> Fitted:
+        """See `_Boosting.grown`."""
+        return self.grown(rows, rows.y_true, _BINARY, partial(held_out, rows), settings)
+
+
+class ClassXgboost(_Boosting):
+    """Boosting of the log loss of many classes."""
+
+    def fit(self, rows: ClassRows, settings: Settings) -> ClassFitted:
+        """See `_Boosting.grown`."""
+        objective = {
+            "objective": "multi:softprob",
+            "eval_metric": "mlogloss",
+            "num_class": rows.count,
+        }
+        return self.grown(rows, rows.codes, objective, partial(held_out_of_classes, rows), settings)
+
+
+def _data(
+    encoder: Encoder,
+    matrix: Floats,
+    rows: TrainingRows | ClassRows,
+    target: NDArray[Any],
+    part: NDArray[np.bool_] | None = None,
+) -> Any:
+    """The rows where `part` is true, all without it, as XGBoost takes them."""
+    kept: Any = slice(None) if part is None else part
+    weight = rows.sample_weight
+    return _matrix(
+        encoder,
+        matrix[kept],
+        label=target[kept].astype(np.float32),
+        base_margin=(rows.offset + rows.baseline)[kept],
+        weight=None if weight is None else weight[kept],
+    )
 
 
 def _matrix(encoder: Encoder, matrix: Floats, **rest: Any) -> Any:

@@ -94,8 +94,7 @@ def _objection(names: list[str]) -> tuple[str, str]:
         )
     if over and thin:
         return (
-            "after a thinning, repeating positives adds a constant to the offset and no "
-            "information",
+            "after a thinning, repeating rows adds a constant to the offset and no information",
             "thin alone, with a smaller --rate",
         )
     if len(thin) > 1:
@@ -176,7 +175,8 @@ def share_budget(chain: Chain, budget: Budget) -> tuple[Budget | None, Budget | 
             remedy="give one of --rate R (share of the negatives), --ratio K (negatives per "
             "positive) or --rows N"
             if under
-            else "give --ratio K, the negatives per positive afterwards",
+            else "give --ratio K, the negatives per positive afterwards; of many classes the rows "
+            "of the largest per row of the smallest",
         )
     return thin, Budget(**given)
 

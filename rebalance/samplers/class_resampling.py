@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.matrix import Matrix
 from rebalance.core.parameters import Value
+from rebalance.core.wording import counted
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.samplers.fitting import check_seed, fit_resample
 from rebalance.samplers.imbalanced import Method
@@ -78,7 +79,8 @@ class ClassOrder:
             if asked > rows - spared:
                 raise UsageError(
                     f"{self.method.name} looks at {asked:,} neighbours of a row among those of a "
-                    f"class ({name}), and the class '{self.names[looked_among]}' has {rows:,} rows",
+                    f"class ({name}), and the class '{self.names[looked_among]}' has "
+                    f"{counted(rows, 'row')}",
                     remedy=f"give --set {name}={rows - spared} or less, {_TOGETHER}",
                 )
 
@@ -171,15 +173,42 @@ def rows_wanted(method: str, ratio: float, names: Sequence[str], counts: Codes) 
     >>> rows_wanted("smote", 2, ["a", "b", "c"], np.array([100, 10, 60]))
     {1: 50}
     """
+    _check_ratio(ratio)
+    level = round(int(counts.max()) / ratio)
+    _check_level(method, ratio, level, names, counts)
+    return {place: level for place, count in enumerate(counts.tolist()) if count < level}
+
+
+def times_wanted(method: str, ratio: float, names: Sequence[str], counts: Codes) -> Floats:
+    """How often rows of each class are to be there on average: max(largest / ratio / own, 1), (K,).
+
+    Raises
+    ------
+    UsageError : a ratio below 1, or no class has so few rows.
+
+    >>> times_wanted("random-over", 2, ["a", "b", "c"], np.array([100, 20, 60])).tolist()
+    [1.0, 2.5, 1.0]
+    """
+    _check_ratio(ratio)
+    level = int(counts.max()) / ratio
+    _check_level(method, ratio, level, names, counts)
+    return np.asarray(np.maximum(level / counts, 1.0), dtype=np.float64)
+
+
+def _check_ratio(ratio: float) -> None:
     if ratio < 1:
         raise UsageError(
             f"--ratio {ratio:g} is below 1, and of many classes it is the rows of the largest per "
             "row of the smallest",
             remedy="give 1 or more; 1 makes all classes as large as the largest",
         )
-    level = round(int(counts.max()) / ratio)
-    found = {place: level for place, count in enumerate(counts.tolist()) if count < level}
-    if not found:
+
+
+def _check_level(
+    method: str, ratio: float, level: float, names: Sequence[str], counts: Codes
+) -> None:
+    """Check that a class has fewer rows than all are to have."""
+    if counts.min() >= level:
         smallest = int(np.argmin(counts))
         there = int(counts.max()) / int(counts[smallest])
         raise UsageError(
@@ -189,4 +218,3 @@ def rows_wanted(method: str, ratio: float, names: Sequence[str], counts: Codes) 
             if there > 1
             else "all classes have as many rows: nothing is to be done",
         )
-    return found

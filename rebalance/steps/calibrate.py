@@ -20,6 +20,7 @@ from rebalance.core.labels import is_positive
 from rebalance.core.log_odds_cells import Outcomes, OutcomeSums, gather
 from rebalance.core.miscalibration import measure
 from rebalance.core.recalibration import NotRisingError
+from rebalance.core.wording import counted
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
@@ -134,8 +135,8 @@ def _unseen(numbers: NDArray[np.int64], refits: Refits, context: Context) -> _Un
     """The model's rows as others predict them; None where they are too few for that."""
     if refits.fewest < FOLDS:
         context.note(
-            f"a class has {refits.fewest} rows, too few to predict them by models fitted without "
-            "them: calibration looks better than it is"
+            f"a class has {counted(refits.fewest, 'row')}, too few to predict them by models "
+            "fitted without them: calibration looks better than it is"
         )
         return None
     order = np.argsort(numbers, kind="stable")
@@ -199,8 +200,8 @@ def calibrate_out_of_fold(refits: Refits, wanted: Wanted, context: Context) -> C
     """
     if refits.fewest < FOLDS:
         raise FitError(
-            f"calibration cannot be estimated out of fold: a class has {refits.fewest} rows, and "
-            f"each of {FOLDS} folds needs one",
+            f"calibration cannot be estimated out of fold: a class has "
+            f"{counted(refits.fewest, 'row')}, and each of {FOLDS} folds needs one",
             remedy="give a table of the natural distribution with --calibrate-on",
         )
     outcomes = gather(refits.rows.y_true, refits.log_odds(), refits.weight)

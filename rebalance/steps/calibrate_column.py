@@ -19,6 +19,7 @@ from rebalance.core.log_odds_cells import Outcomes
 from rebalance.core.miscalibration import Calibration, measure
 from rebalance.core.recalibration import Recalibration, fit_recalibration
 from rebalance.core.saturated import Bounds
+from rebalance.core.wording import counted
 from rebalance.errors import DataError
 from rebalance.steps.calibrate import WIDEST, refuse_sample
 from rebalance.steps.context import Context
@@ -203,7 +204,7 @@ def _refuse_few(outcomes: Outcomes, where: str) -> None:
     for word, count in counts.items():
         if count < FEWEST:
             raise DataError(
-                f"the table to calibrate on has {count} {word}{'s' * (count != 1)}, and fewer than "
+                f"the table to calibrate on has {counted(count, word)}, and fewer than "
                 f"{FEWEST} do not tell how to calibrate",
                 where=where,
                 remedy="give more labelled rows of the natural distribution",
@@ -216,7 +217,7 @@ def _tell_wide(found: Calibration, outcomes: Outcomes, context: Context) -> None
     if wide:
         fewest = min(outcomes.positives, outcomes.rows - outcomes.positives)
         context.note(
-            f"from {fewest:,} rows of the rarer class {' and '.join(wide)} "
+            f"from {counted(fewest, 'row')} of the rarer class {' and '.join(wide)} "
             f"{'is' if len(wide) == 1 else 'are'} known less well than to +-{WIDEST:g}: the "
             "calibration is as uncertain; more rows to calibrate on make it better"
         )

@@ -20,6 +20,7 @@ from rebalance.core.correction import log_probability
 from rebalance.core.folds import stratified_folds
 from rebalance.core.log_odds_cells import gather
 from rebalance.core.recalibration import fit_recalibration
+from rebalance.core.wording import counted
 from rebalance.errors import FitError, UsageError
 from rebalance.learners import OF_SOME
 from rebalance.learners.catalogue import AUTO, DEFAULT_CALIBRATION, entry_of, option_of
@@ -97,7 +98,7 @@ def choose(
     if design is not None:
         positives, negatives = design.positives, design.negatives
     ratio = negatives / positives
-    said = f"{ratio:,.0f} negatives per positive, {positives:,} positives"
+    said = f"{ratio:,.0f} negatives per positive, {counted(positives, 'positive')}"
     if ratio <= MANY_NEGATIVES or positives >= FEW_POSITIVES:
         found = Choice(GBM, said)
     elif positives < FEWEST_POSITIVES:

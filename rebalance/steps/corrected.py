@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from rebalance.core.corrections import CURRICULUM, TWO_STAGE, correction_of, worse
+from rebalance.core.corrections import CURRICULUM, TWO_STAGE, Kind, correction_of, worse
 from rebalance.learners.base import Settings
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
@@ -35,20 +35,29 @@ def tell_corrected(
     if not model.gives_population:
         return "refused"
     method = model.drawn.design.method if model.drawn is not None else None
-    what = f"of a {method} sample, --correction {model.correction}"
+    what = ""
     staged = {CURRICULUM: settings.curriculum, TWO_STAGE: settings.two_stage}
     asked = next((name for name, wanted in staged.items() if wanted), None)
     if asked is not None and model.correctable:
         method, what = asked, f"the correction of --{asked}"
     if method is None:
         return bent
-    row = correction_of(method, model.learner, model.correction)
+    kind = tell_approximate(method, model.learner, model.correction, context, what)
+    return bent if bent is not None and kind == "exact" else kind
+
+
+def tell_approximate(
+    method: str, learner: str, correction: str, context: Context, what: str = ""
+) -> Kind:
+    """The kind of a sampler's correction in a model, of two classes or of many; says "about"."""
+    row = correction_of(method, learner, correction)
     if row.kind == "approximate":
+        what = what or f"of a {method} sample, --correction {correction}"
         context.note(
-            f"in a {model.learner} model {what} is about right, not exact: look at "
+            f"in a {learner} model {what} is about right, not exact: look at "
             f"predicted_over_observed; better is {row.remedy}"
         )
-    return bent if bent is not None and row.kind == "exact" else row.kind
+    return row.kind
 
 
 def weighting_of(model: Model, weighed: Weighed | None, asked: Weighting) -> dict[str, Any] | None:

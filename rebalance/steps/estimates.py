@@ -37,7 +37,7 @@ def with_estimates(settings: Settings, correction: str, drawn: Drawn | None) -> 
 
 def _has_copies(drawn: Drawn | None) -> bool:
     """Whether rows of the sample are copies of others, or made of them."""
-    return drawn is not None and (drawn.design.repeated is not None or not drawn.design.correctable)
+    return drawn is not None and (drawn.design.repeats or not drawn.design.correctable)
 
 
 def _curved(correction: str, drawn: Drawn | None) -> bool:

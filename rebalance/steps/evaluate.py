@@ -14,6 +14,7 @@ from rebalance.core.metrics import score_ranking
 from rebalance.core.ranking import Ranking, rank_keys
 from rebalance.core.segments import Value
 from rebalance.core.thresholds import Threshold, figures_at, parse_threshold
+from rebalance.core.wording import counted
 from rebalance.errors import UsageError
 from rebalance.report.curves import Curves, curves, curves_picture
 from rebalance.report.pictures import picture_format
@@ -215,8 +216,9 @@ def _remark(name: str, ranking: Ranking, found: Mapping[str, float], context: Co
     count, wrong = certain(ranking)
     if count:
         context.note(
-            f"{count:,} values of '{name}' are exactly 0 or 1, {wrong:,} of them wrong: log_loss "
-            f"clips them by {EPS:.1e}, calibration slope and intercept leave them out"
+            f"{counted(count, 'value')} of '{name}' {'is' if count == 1 else 'are'} exactly 0 or "
+            f"1, {wrong:,} of them wrong: log_loss clips them by {EPS:.1e}, calibration "
+            "slope and intercept leave them out"
         )
     if math.isnan(found["calibration_slope"]):
         line = calibration_line(ranking)

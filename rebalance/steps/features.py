@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_numpy
 from rebalance.core.kinds import Kind, feature_kinds
 from rebalance.core.labels import Label
+from rebalance.core.wording import counted
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.storage.tables import Table
@@ -102,13 +103,14 @@ def tell_surprises(surprises: Mapping[str, int], owner: str, context: Context) -
     for name, count in surprises.items():
         if name.endswith(NO_LOGARITHM):
             context.note(
-                f"{count:,} values of '{name.removesuffix(NO_LOGARITHM)}' are missing: there is "
-                "no log1p of -1 or less"
+                f"{counted(count, 'value')} of '{name.removesuffix(NO_LOGARITHM)}' "
+                f"{'is' if count == 1 else 'are'} missing: there is no log1p of -1 or less"
             )
             continue
         context.note(
-            f"{count:,} values of '{name}' are missing or new to {owner}, which saw none such in "
-            "training: they count as the mean or the most frequent ones"
+            f"{counted(count, 'value')} of '{name}' {'is' if count == 1 else 'are'} missing or new "
+            f"to {owner}, which saw none such in training: they count as the mean or the most "
+            "frequent ones"
         )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from rebalance.core.allotment import key_texts
 from rebalance.core.draws import Purpose, key_uniforms, uniforms
 from rebalance.core.sketches import KeyCensus
+from rebalance.core.wording import counted
 from rebalance.errors import DataError
 from rebalance.steps.context import Context
 from rebalance.storage.tables import Batch, Table
@@ -36,7 +37,7 @@ def check_keys(keys: KeyCensus, key: str | None, table: Table, context: Context)
         return
     if keys.missing:
         raise DataError(
-            f"the key is missing in {keys.missing:,} rows",
+            f"the key is missing in {counted(keys.missing, 'row')}",
             where=f"{table.place}, column '{key}', first in row {keys.first_missing} "
             "(counting from 0)",
             remedy="fill it in, leave those rows out, or sample without --key",
@@ -44,6 +45,6 @@ def check_keys(keys: KeyCensus, key: str | None, table: Table, context: Context)
     repeated, exact = keys.repeated()
     if repeated:
         context.note(
-            f"{'' if exact else 'about '}{repeated:,} rows have a '{key}' that an earlier "
-            "row has: they share its draw"
+            f"{'' if exact else 'about '}{counted(repeated, 'row has', 'rows have')} a '{key}' "
+            "that an earlier row has: they share its draw"
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from rebalance.core.wording import counted
 from rebalance.errors import UsageError
 from rebalance.steps.context import Context
 from rebalance.storage.grouped import group_rows
@@ -87,7 +88,7 @@ def within(table: Table, context: Context, need: Need) -> Table:
     if (rows, threads) != asked:
         context.note(
             f"to keep within {limit // MB:,} MB: batches of {rows:,} rows, "
-            f"{threads} thread{'s' * (threads != 1)}"
+            f"{counted(threads, 'thread')}"
         )
         use_threads(threads)
         context.threads = threads

@@ -24,6 +24,7 @@ from rebalance.core.allotment import (
 from rebalance.core.draws import Purpose, key_uniforms, uniforms
 from rebalance.core.label_values import LabelValues, check_classes
 from rebalance.core.labels import Label, LabelCounter, choose_label
+from rebalance.core.wording import counted
 from rebalance.errors import DataError
 from rebalance.steps.classes.parts import sizes_of_classes
 from rebalance.steps.context import Context
@@ -137,7 +138,7 @@ def by_row(task: Task) -> tuple[Classes, Allot]:
     else:
         sizes = [task.shares.sizes(count) for count in classes.counts.values()]
         for value, count in classes.merged(classes.counts).items():
-            told = f"the class '{value}' has {_counted(count, 'row')}"
+            told = f"the class '{value}' has {counted(count, 'row')}"
             _refuse_lack(task, count, told, task.column)
     cuts = RankCuts(draws, sizes)
     for batch in task.batches([task.column], "ranking"):
@@ -163,7 +164,7 @@ def by_key(task: Task, key: str) -> tuple[Classes, Allot]:
         rare.update(texts[found])
     gaps.refuse("key", key, "--key")
     kind = "the positive class" if classes.label is not None else "a class other than the commonest"
-    _refuse_lack(task, len(rare), f"{kind} has {_counted(len(rare), 'key')}", key)
+    _refuse_lack(task, len(rare), f"{kind} has {counted(len(rare), 'key')}", key)
     names = sorted(rare)
     drawn = key_uniforms(task.seed, Purpose.SPLIT, np.array(names, dtype=np.object_))
     allotted = allot_keys(names, drawn, task.shares)
@@ -219,14 +220,10 @@ class _Gaps:
         """Raise where there are any."""
         if self.count:
             raise DataError(
-                f"the {what} is missing in {_counted(self.count, 'row')}",
+                f"the {what} is missing in {counted(self.count, 'row')}",
                 where=f"column '{column}', first in row {self.first} (counting from 0)",
                 remedy=f"fill it in, leave those rows out, or name another column with {option}",
             )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _refuse_lack(task: Task, count: int, what: str, column: str) -> None:

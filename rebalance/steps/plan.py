@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from rebalance.core.design import LOCAL
 from rebalance.core.labels import LabelCounter, choose_label
+from rebalance.core.wording import counted
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, MB, Need, estimate, open_within, row_bytes
 from rebalance.steps.ready import NEED, Asked, is_of_classes, ready
@@ -56,14 +57,14 @@ class Plan:
         if self.expected_rows is not None:
             shown["would keep"] = (
                 f"about {self.expected_rows:,} rows: "
-                f"{'at most ' if self.at_most else ''}{self.positives:,} positives, "
-                f"{self.expected_negatives:,} negatives"
+                f"{'at most ' if self.at_most else ''}{counted(self.positives or 0, 'positive')}, "
+                f"{counted(self.expected_negatives or 0, 'negative')}"
             )
         if self.output_bytes is not None:
             shown["output"] = f"about {_size(self.output_bytes)}"
         shown["memory"] = (
-            f"at most {_size(self.memory_bytes)}: {self.threads} "
-            f"thread{'s' * (self.threads != 1)}, batches of {self.batch_rows:,} rows"
+            f"at most {_size(self.memory_bytes)}: {counted(self.threads, 'thread')}, "
+            f"batches of {self.batch_rows:,} rows"
         )
         return shown
 

@@ -9,6 +9,7 @@ from rebalance.core.design import LOCAL, UNIFORM, Budget
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import canonical
 from rebalance.core.selection import Terms
+from rebalance.core.wording import counted
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.samplers import Sampler, get_sampler
 from rebalance.samplers.nonuniform import MATRICES
@@ -285,8 +286,8 @@ def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Contex
         raise UsageError(withheld, remedy="give --rate, --ratio or --rows")
     if pilot.draw.positives < FEW and "standard_error_of_log" not in pilot.plan:
         context.note(
-            f"the pilot saw {pilot.draw.positives:,} positives: what it plans may be off by a "
-            "tenth and more"
+            f"the pilot saw {counted(pilot.draw.positives, 'positive')}: what it plans may be "
+            "off by a tenth and more"
         )
     correction = asked.correction or "offset"
     return asked.budget.at_rate(rate_for(pilot.plan, sampler.score, correction, efficiency))

@@ -9,6 +9,7 @@ from typing import Any
 from rebalance.core.log_odds_cells import Outcomes
 from rebalance.core.miscalibration import Calibration, measure
 from rebalance.core.recalibration import Recalibration, fit_recalibration
+from rebalance.core.wording import counted
 from rebalance.errors import UsageError
 from rebalance.steps.context import Context
 
@@ -118,7 +119,7 @@ class Calibrated:
 
     def facts(self, *, afterwards: bool = False) -> dict[str, str]:
         """What is shown of it, by name: the calibration before, or after the recalibration."""
-        of = "out of fold" if self.on is None else f"on {self.rows:,} rows"
+        of = "out of fold" if self.on is None else f"on {counted(self.rows, 'row')}"
         figures = self.calibration
         if afterwards and self.after is not None:
             figures, of = self.after, f"{of}, recalibrated"

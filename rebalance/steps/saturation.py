@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rebalance.core.wording import counted
 from rebalance.learners.base import Reads
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
@@ -17,6 +18,6 @@ def tell_saturated(count: int, model: Model, context: Context) -> None:
     """Say on how many rows all trees agree, which are a probability of 0 or 1 by their votes."""
     if count:
         context.note(
-            f"all trees of the {model.learner} agree on {count:,} rows, a probability of exactly 0 "
-            "or 1: they count as half a vote from it, and cannot be told apart"
+            f"all trees of the {model.learner} agree on {counted(count, 'row')}, a probability of "
+            "exactly 0 or 1: they count as half a vote from it, and cannot be told apart"
         )

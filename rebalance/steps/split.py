@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.allotment import Shares, key_texts
 from rebalance.core.sketches import DistinctSketch
+from rebalance.core.wording import counted
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.classes.parts import check_classes_of_part
 from rebalance.steps.context import Context
@@ -133,7 +134,7 @@ def _shares(outputs: Sequence[str], test: float, validation: float | None) -> Sh
     """The shares asked for, when the outputs fit them."""
     if len(outputs) not in (2, 3):
         raise UsageError(
-            f"{len(outputs)} output{'s' * (len(outputs) != 1)} named where two or three are needed",
+            f"{counted(len(outputs), 'output')} named where two or three are needed",
             remedy="give -o TRAIN -o TEST, and -o VALIDATION for a third part",
         )
     if len(outputs) == 2 and validation is not None:

@@ -99,7 +99,7 @@ def tell_limits(drawn: Drawn | None, wanted: Wanted, context: Context) -> None:
                 f"{design.method} has no known inclusion probabilities: the model's are the "
                 "sample's; --calibrate-on TABLE --recalibrate platt makes them the population's"
             )
-    elif design is not None and design.repeated is not None:
+    elif design is not None and design.repeats:
         wanted.refuse_without_table(design.method)
 
 

@@ -95,7 +95,13 @@ def weigh(
 
 
 def weigh_classes(
-    rows: ClassRows, values: tuple[str, ...], asked: ClassWeight
+    rows: ClassRows,
+    values: tuple[str, ...],
+    asked: ClassWeight,
+    *,
+    settings: Settings,
+    model: str,
+    context: Context,
 ) -> tuple[ClassRows, dict[str, float]]:
     """The rows of many classes with their weights, log w_k in the offsets of class k.
 
@@ -114,6 +120,11 @@ def weigh_classes(
         sample_weight=own * factors[rows.codes],
         offset=np.asfortranarray(rows.offset + np.log(factors)),
     )
+    if _kind(CLASS_WEIGHT, settings, model) == "approximate":
+        context.note(
+            f"class weights are undone about, not exactly, in {_such(model)}: look at "
+            "predicted_over_observed of each class"
+        )
     return weighed, dict(zip(values, factors.tolist(), strict=True))
 
 
@@ -150,17 +161,24 @@ def _correction(
         return "exact"
     if asked.scale == "sample":
         return "none"
+    return _kind(FOCAL if found.gamma else CLASS_WEIGHT, settings, model)
+
+
+def _kind(done: str, settings: Settings, model: str) -> Kind:
+    """The same of weights or a loss, by what the learner is and how it is penalised."""
     free = not settings.l1 and settings.cross_validate is None
     free = free and (settings.l2 is None or settings.l2 <= DEFAULT_L2)
-    done = FOCAL if found.gamma else CLASS_WEIGHT
     kind = correction_of(done, model, OFFSET).kind
     return "approximate" if kind == "exact" and not free else kind
 
 
 def _about(found: Reweighted, model: str) -> str:
     what = "a focal loss is" if found.gamma else "class weights are"
-    of = f"a {model} model" if model != "logistic" else "a model with such a penalty"
     return (
-        f"of {of} {what} undone about, not exactly: look at predicted_over_observed, and "
+        f"of {_such(model)} {what} undone about, not exactly: look at predicted_over_observed, and "
         "--calibrate-on TABLE measures it"
     )
+
+
+def _such(model: str) -> str:
+    return f"a {model} model" if model != "logistic" else "a model with such a penalty"

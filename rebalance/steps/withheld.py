@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rebalance.core.wording import counted
 from rebalance.steps.artifacts.pilot import Pilot
 
 TOO_FEW = 20
@@ -33,5 +34,5 @@ def why_withheld(pilot: Pilot) -> str | None:
 def _too_few(positives: int) -> str | None:
     if positives >= TOO_FEW:
         return None
-    saw = f"{positives:,} positive{'s' * (positives != 1)}"
+    saw = counted(positives, "positive")
     return f"the pilot saw {saw}: nothing can be planned by fewer than {TOO_FEW}"

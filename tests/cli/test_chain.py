@@ -73,10 +73,10 @@ def test_a_gap_where_training_had_none_counts_as_the_mean_and_is_said(
     at_mean, at_gap, at_zero = pq.read_table(out)["rb_probability"].to_pylist()
     assert at_gap == pytest.approx(at_mean)
     assert at_gap != pytest.approx(at_zero)
-    assert "1 values of 'x' are missing or new to the model" in result.stderr
+    assert "1 value of 'x' is missing or new to the model" in result.stderr
     pq.write_table(pa.table({"x": [50.0], "shop": ["zzz"]}), asked)
     result = done(["predict", asked, "--model", fitted, "-o", out])
-    assert "1 values of 'shop' are missing or new to the model" in result.stderr
+    assert "1 value of 'shop' is missing or new to the model" in result.stderr
 
 
 @pytest.mark.parametrize("model", MODELS)

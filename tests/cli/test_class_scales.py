@@ -111,7 +111,7 @@ def test_correct_by_hand(tmp_path: Path, done: Invoke, rebalance: Invoke) -> Non
     assert found == pytest.approx([0.7, 0.2, 0.1])
     assert table["rb_probability_x"][1].as_py() == 1.0
     assert table["rb_probability_sampled_y"][0].as_py() == pytest.approx(10 / 27)
-    assert "1 rows have probabilities of exactly 0 or 1" in result.stderr
+    assert "1 row has probabilities of exactly 0 or 1" in result.stderr
     columns = "x=rb_probability_x,y=rb_probability_y,z=rb_probability_z"
     again = ["correct", out, "--probability", columns, "--rate", "x=0.1"]
     twice = rebalance([*again, "-o", tmp_path / "d.csv"])

@@ -41,7 +41,8 @@ def test_weighted_samples_give_the_populations_shares(
     fitted, out = tmp_path / "m.rbl", tmp_path / "p.parquet"
     more = ["--rounds", 30] if model == "gbm" else []
     given = ["--model", model, "--class-weight", "a=1,b=2,c=3,d=4", *more]
-    done(["train", made.sample, *given, "-o", fitted, "-q"])
+    said = done(["train", made.sample, *given, "-o", fitted]).stderr
+    assert ("undone about, not exactly, in a gbm model" in said) == (model == "gbm")
     done(["predict", made.other, "--model", fitted, "-o", out, "-q"])
     _, scores = population(200_000, 5)
     prob = np.exp(scores - scores.max(axis=1, keepdims=True))

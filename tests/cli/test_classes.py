@@ -352,3 +352,26 @@ def test_a_long_tail_is_kept_and_said(tmp_path: Path, done: Invoke, learner: str
     # Shares alone have 1.72; boosting that diverges on rare classes had 30.
     share = np.bincount(long_tail(0)["kind"].to_numpy() - 100) / 5_000
     assert document["metrics"]["log_loss"] < -(share * np.log(share)).sum() + 0.3
+
+
+@pytest.mark.parametrize("model", ["xgboost", "hist-gbm"])
+def test_boosting_by_other_libraries_gives_the_populations_shares(
+    model: str, made: Made, tmp_path: Path, done: Invoke, rebalance: Invoke
+) -> None:
+    pytest.importorskip("xgboost" if model == "xgboost" else "sklearn")
+    uniform, fitted, out = (tmp_path / name for name in ("s.parquet", "m.rbl", "p.parquet"))
+    done(["sample", made.table, "-l", "kind", "--rate", RATES, "-o", uniform, "-q"])
+    shares = softmax(population(ROWS, 2)[1], axis=1).mean(axis=0)
+    for sample in (uniform, made.sample):
+        given = ["train", sample, "--model", model, "--rounds", 40, "-o", fitted]
+        shown = json.loads(done([*given, "--json"]).stdout)
+        assert shown["correction"] == ("offset" if model == "xgboost" else "posthoc")
+        done(["predict", made.other, "--model", fitted, "-o", out, "-q"])
+        kept = np.array([counts_of(sample)[value] for value in VALUES])
+        # Each class's rows are known to 1 / sqrt(kept) at best; trees are approximate.
+        allowed = 8 * np.sqrt(1 / kept + 1 / kept.max())
+        assert (np.abs(probabilities(out).mean(axis=0) / shares - 1) < allowed).all()
+    if model == "hist-gbm":
+        refused = rebalance([*given, "--correction", "offset"])
+        assert refused.exit_code == 2
+        assert "hist-gbm cannot be corrected by --correction offset" in refused.stderr

@@ -175,3 +175,15 @@ def test_weights_move_the_shares_by_the_classes_means() -> None:
     # The first row stands for three: the mean of its class is (3 + 3) / 4.
     found = weighted_log_shares([90, 10], codes, weight, np.array([3.0, 1.0, 5.0]))
     assert np.exp(found) == pytest.approx([135 / 145, 10 / 145])
+
+
+def test_rows_that_are_repeated_have_a_multiplicity_for_a_probability() -> None:
+    made = replace(
+        DESIGN, method="random-over", score="uniform", rates=(1.0, 2.5, 7.0), c=(1.0, 2.5, 7.0)
+    )
+    assert np.exp(made.log_pi(np.zeros((2, 3)))) == pytest.approx(np.array([[1, 2.5, 7]] * 2))
+    assert made.own_pi(np.array([2, 0, 1]), np.zeros(3)).tolist() == [7.0, 1.0, 2.5]
+    assert made.pi(1, np.zeros(2)).tolist() == [2.5, 2.5]
+    assert made.repeats
+    assert not DESIGN.repeats
+    assert ClassDesign.from_document(made.to_document()) == made

@@ -80,7 +80,7 @@ def test_a_mean_of_zero_divides_nothing() -> None:
     learning.add(columns)
     of, notes = learning.finish()
     assert values(of, columns, "f") == [None, None, 1]
-    assert notes == ["in 1 groups of 'a' the mean of 'x' is 0: 'f' is missing there"]
+    assert notes == ["in 1 group of 'a' the mean of 'x' is 0: 'f' is missing there"]
     with pytest.raises(DataError, match="no mean to divide by"):
         learned(recipe(f={"ratio_to_mean": "x"}), {"x": pa.array([-1.0, 1.0])})
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.classes import Classes, listed, to_population
+from rebalance.core.wording import counted
 from rebalance.errors import ArtifactError, DataError, UsageError
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn, read_if_class_design
 from rebalance.steps.classes.artifacts.model import ClassModel, read_if_class_model
@@ -146,7 +147,8 @@ def class_correct(
             certain += int(((given == 0) | (given == 1)).any(axis=1).sum())
     if certain:
         context.note(
-            f"{certain:,} rows have probabilities of exactly 0 or 1: no correction moves them"
+            f"{counted(certain, 'row has', 'rows have')} probabilities of exactly 0 or 1: no "
+            "correction moves them"
         )
     means = [
         dict(zip(label.values, (each / rows).tolist(), strict=True)) for each in (before, after)

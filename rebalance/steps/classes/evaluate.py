@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rebalance.core.checks import Check, Checked, Judged, parse_check
 from rebalance.core.class_metrics import CLASS_METRICS, ClassFigures, ClassScorer
 from rebalance.core.classes import Classes, listed
+from rebalance.core.wording import counted
 from rebalance.errors import UsageError
 from rebalance.steps.classes.columns import named_columns, split_parts
 from rebalance.steps.classes.outcomes import ClassOutcomes
@@ -199,7 +200,7 @@ def _remark(
         context.note(f"no row is of {listed(empty)}: what needs one is not defined")
     wrong = int((np.abs(sums - 1) > 0.02).sum())
     if wrong:
-        context.note(f"in {wrong:,} rows the probabilities do not sum to 1")
+        context.note(f"in {counted(wrong, 'row')} the probabilities do not sum to 1")
 
 
 def _is_sampled(value: str, found: Collection[str]) -> bool:

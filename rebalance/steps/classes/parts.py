@@ -8,6 +8,7 @@ import numpy as np
 
 from rebalance.core.allotment import Shares
 from rebalance.core.classes import listed
+from rebalance.core.wording import counted
 from rebalance.errors import DataError
 from rebalance.steps.context import Context
 
@@ -38,7 +39,7 @@ def sizes_of_classes(
     if few:
         single = sum(rows == 1 for rows in few.values())
         context.note(
-            f"{_counted(len(few))} too few rows for every part: "
+            f"{counted(len(few), 'class has', 'classes have')} too few rows for every part: "
             f"{listed(list(few), list(few.values()))}; {single:,} of one row. Each has one in the "
             "training set first, and what is left goes by the rounded shares"
         )
@@ -66,10 +67,6 @@ def check_classes_of_part(
                 remedy="give it a larger share, or split by row, without --key and --time",
             )
     if lacking:
-        classes = f"{len(lacking):,} class{'es' * (len(lacking) > 1)}"
+        classes = counted(len(lacking), "class", "classes")
         named = listed(list(lacking), list(lacking.values()))
         context.note(f"the {name} set has no row of {classes}: {named}")
-
-
-def _counted(count: int) -> str:
-    return "1 class has" if count == 1 else f"{count:,} classes have"

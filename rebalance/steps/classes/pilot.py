@@ -21,6 +21,7 @@ from rebalance.core.classes import Classes, listed, log_softmax, repeated
 from rebalance.core.documents import plain
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import class_folds
+from rebalance.core.wording import counted
 from rebalance.errors import DataError, UsageError
 from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassLearner, ClassRows
@@ -264,7 +265,7 @@ def _out_of_fold(
     if len(few):
         named = [draw.label.values[place] for place in few]
         context.note(
-            f"{len(few)} class{'es have' if len(few) > 1 else ' has'} fewer than {FOLDS} rows: "
+            f"{counted(len(few), 'class has', 'classes have')} fewer than {FOLDS} rows: "
             f"{listed(named)}; they are kept, and the pilot's quality is measured without them"
         )
     values = draw.label.values

@@ -89,11 +89,7 @@ def class_sample(
     elif asked.output == "-":
         context.note("the design was not written: give --design FILE to train on this sample")
     _tell_kept(design, kept, context)
-    if not design.has_offsets:
-        context.note(
-            f"'{OFFSET}' is left out, which would be {len(design.label):,} numbers in every row: "
-            "'train' works them out from the design"
-        )
+    tell_offsets(design, context)
     return ClassSampleResult(
         output=asked.output,
         method=asked.called or design.method,
@@ -125,22 +121,7 @@ def choose_class_design(
     tell_surprises(found.surprises, "the pilot", context)
     every = zip(found.values, found.counts.tolist(), strict=True)
     counted = {value: count for value, count in every if count}
-    with located(table.place):
-        check_classes(known.column, counted)
-    label = known.label or Classes.of(known.column, counted)
-    absent = [value for value in label.values if value not in counted]
-    if absent:
-        raise DataError(
-            f"no row has the class {listed(absent)}, which the pilot's table had",
-            where=table.place,
-            remedy="give the pilot's own table, or make a pilot of this one",
-        )
-    if len(label) < 2:
-        raise DataError(
-            f"the label has one class only: {listed(label.values)}",
-            where=f"{table.place}, column '{known.column}'",
-            remedy="two are needed; check the label column and any filter before this step",
-        )
+    label = choose_classes(counted, known, table)
     counts = tuple(counted[value] for value in label.values)
     numbers = found.places(label.values).tolist()
     terms = known.terms
@@ -169,6 +150,32 @@ def choose_class_design(
         draw_key=known.key,
         one_of_each=known.one_of_each,
     )
+
+
+def choose_classes(counted: Mapping[str, int], known: ClassKnown, table: Table) -> Classes:
+    """The classes, those of a pilot where there is one, of a table with so many rows of each.
+
+    Raises
+    ------
+    DataError : they are no classes, there is one only, or one of the pilot's has no row.
+    """
+    with located(table.place):
+        check_classes(known.column, counted)
+    label = known.label or Classes.of(known.column, counted)
+    absent = [value for value in label.values if value not in counted]
+    if absent:
+        raise DataError(
+            f"no row has the class {listed(absent)}, which the pilot's table had",
+            where=table.place,
+            remedy="give the pilot's own table, or make a pilot of this one",
+        )
+    if len(label) < 2:
+        raise DataError(
+            f"the label has one class only: {listed(label.values)}",
+            where=f"{table.place}, column '{known.column}'",
+            remedy="two are needed; check the label column and any filter before this step",
+        )
+    return label
 
 
 def _write(
@@ -226,6 +233,15 @@ def offset_columns(log_pi: Floats, design: ClassDesign, as_list: bool) -> Mappin
         f"{OFFSET}_{value}": to_arrow(np.ascontiguousarray(log_pi[:, place]))
         for place, value in enumerate(design.label.values)
     }
+
+
+def tell_offsets(design: ClassDesign, context: Context) -> None:
+    """Say where a sample's rows carry none."""
+    if not design.has_offsets:
+        context.note(
+            f"'{OFFSET}' is left out, which would be {len(design.label):,} numbers in every row: "
+            "'train' works them out from the design"
+        )
 
 
 def _write_probabilities(table: Table, drawn: ClassDrawn, writer: Writer, context: Context) -> None:

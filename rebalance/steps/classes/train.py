@@ -27,10 +27,11 @@ from rebalance.steps.classes.train_rows import (
 )
 from rebalance.steps.classes.train_task import complete
 from rebalance.steps.context import Context
+from rebalance.steps.corrected import tell_approximate
 from rebalance.steps.designed import with_pilots_kinds
 from rebalance.steps.features import choose_features, tell_left_out
 from rebalance.steps.recipes import engineering_of_sample
-from rebalance.steps.resampling.kin import has_parents, kin_draws
+from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.train_task import TrainAsked
 from rebalance.steps.weigh import weigh_classes
 from rebalance.steps.weighting import described
@@ -107,16 +108,19 @@ def class_train(
         codes,
         baseline_of(loaded, drawn, task, present, codes),
         learner.starts_from_baseline and from_pilot(drawn, task, context),
-        kin_draws(table, task.settings.seed) if drawn is not None and has_parents(table) else None,
+        kin_draws(table, task.settings.seed) if drawn and has_kin(table, drawn.design) else None,
     )
     rows = made.rows(class_training_rows(loaded, drawn, task, made.needed, start), table.place)
     weights = None
     if asked.weighting.class_weight is not None:
         named = tuple(loaded.label.values[place] for place in present)
-        rows, weights = weigh_classes(rows, named, asked.weighting.class_weight)
-        context.note(
-            "class weights are corrected about, not exactly, in a model of many classes: look at "
-            "predicted_over_observed of each"
+        rows, weights = weigh_classes(
+            rows,
+            named,
+            asked.weighting.class_weight,
+            settings=task.settings,
+            model=asked.model,
+            context=context,
         )
     with located(table.place):
         fitted = learner.fit(rows, task.settings)
@@ -140,12 +144,15 @@ def class_train(
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
     )
+    if drawn is not None and drawn.design.correctable:
+        tell_approximate(drawn.design.method, asked.model, correction, context)
     counted = np.bincount(loaded.codes, minlength=len(loaded.label)).tolist()
     settings = asdict(task.settings)
     given = {name: settings[name] for name in ("l2", "rounds", "learning_rate", "leaves")}
     manifest = {
         "created_by": {
             "command": "train", "model": asked.model, "natural": drawn is None, **given,
+            **({"set": list(task.settings.given)} if task.settings.given else {}),
             **described(asked.weighting),
         },
         "seed": task.settings.seed,

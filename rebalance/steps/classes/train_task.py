@@ -7,6 +7,7 @@ from dataclasses import replace
 from rebalance.core.class_design import ClassDesign
 from rebalance.core.labels import canonical
 from rebalance.errors import ArtifactError, UsageError
+from rebalance.learners.catalogue import entry_of
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.sample import OFFSET
 from rebalance.steps.designed import dropped
@@ -41,6 +42,7 @@ def complete(table: Table, drawn: ClassDrawn | None, asked: TrainAsked) -> Train
             f"made by {design.method} has changed in a way that nothing undoes",
             remedy="leave it out, or thin each class with --method uniform or nonuniform",
         )
+    usual = entry_of(asked.model).corrections[0]
     own = own_columns(table, design)
     lost = [name for name in own if name not in table.names]
     if lost:
@@ -53,7 +55,7 @@ def complete(table: Table, drawn: ClassDrawn | None, asked: TrainAsked) -> Train
         asked,
         label=design.label.column,
         positive=None,
-        correction=asked.correction or ("offset" if design.correctable else "none"),
+        correction=asked.correction or (usual if design.correctable else "none"),
         drop=dropped(design, table, asked.drop, asked.key),
         sample_weight=asked.sample_weight or design.sample_weight,
     )

@@ -17,6 +17,7 @@ from rebalance.core.draws import Purpose, key_uniforms, uniforms
 from rebalance.core.fold_groups import group_folds, time_blocks
 from rebalance.core.folds import stratified_folds
 from rebalance.core.labels import Label, LabelCounter, ManyClassesError, choose_label
+from rebalance.core.wording import counted
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.storage.tables import Table, located
@@ -151,8 +152,7 @@ def _by_key(
     having = int((positives > 0).sum())
     if having < count:
         raise DataError(
-            f"{having:,} key{'s have' if having != 1 else ' has'} positives, too few for "
-            f"{count} folds",
+            f"{counted(having, 'key has', 'keys have')} positives, too few for {count} folds",
             where=f"column '{key}'",
             remedy=_fewer(having, "--key"),
         )
@@ -165,8 +165,8 @@ def _refuse_lack(folds: Folds, option: str | None, table: Table) -> None:
     positives = int(folds.y_true.sum())
     if positives < folds.count and option is None:
         raise DataError(
-            f"there {'is' if positives == 1 else 'are'} {positives:,} "
-            f"positive{'s' * (positives != 1)}, too few for {folds.count} folds",
+            f"there {'is' if positives == 1 else 'are'} "
+            f"{counted(positives, 'positive')}, too few for {folds.count} folds",
             where=f"{table.place}, column '{folds.label.column}'",
             remedy=_fewer(positives, None),
         )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rebalance.core.wording import counted
 from rebalance.errors import ArtifactError
 from rebalance.steps.compare.outcome import Outcome
 from rebalance.steps.context import Context
@@ -45,7 +46,7 @@ class State:
             self._append({"kind": KIND, "format": FORMAT, **header})
         if self.finished:
             fits = len(self.finished)
-            context.note(f"'{path}' has {fits} finished fit{'s' * (fits != 1)}: they are not made")
+            context.note(f"'{path}' has {counted(fits, 'finished fit')}: they are not made")
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome, on disk too where there is a file."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rebalance.core.labels import ManyClassesError
 from rebalance.errors import UsageError
 from rebalance.samplers.chains import Chain
 from rebalance.steps.ready import Asked
@@ -63,20 +61,6 @@ def check_options(wanted: Classic) -> None:
                 "does not have",
                 remedy="leave it out",
             )
-
-
-@contextmanager
-def one_class_against_others(method: str) -> Iterator[None]:
-    """Say what a method makes of a label of many classes: one is positive, all others are not."""
-    try:
-        yield
-    except ManyClassesError as exc:
-        exc.remedy = (
-            f"{method} changes one class against all others: name it with --positive VALUE, and "
-            "--ratio is the rows of all others per row of it; to thin each class by its own rate, "
-            "--method uniform --rate a=0.1,b=0.02; to make rows of each, --method smote"
-        )
-        raise
 
 
 @dataclass(frozen=True)

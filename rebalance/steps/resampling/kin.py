@@ -6,26 +6,30 @@ out: rounds chosen by such rows are too many.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_numpy
-from rebalance.core.design import Design
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.storage.tables import Table
 
 _ROW, _PARENTS = "rb_row", "rb_parents"
 
 
-def has_kin(table: Table, design: Design) -> bool:
-    """Whether some rows of a sample are copies of each other, or made of each other."""
-    return has_parents(table) or (_ROW in table.names and design.repeated is not None)
+class Repeats(Protocol):
+    """A design, of two classes or of many."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether rows of the sample are copies of each other."""
 
 
-def has_parents(table: Table) -> bool:
-    """Whether rows of a sample were made of others, which it names."""
-    return _ROW in table.names and _PARENTS in table.names
+def has_kin(table: Table, design: Repeats) -> bool:
+    """Whether some rows of a sample are copies of each other, or were made of others it names."""
+    return _ROW in table.names and (_PARENTS in table.names or design.repeats)
 
 
 def kin_draws(table: Table, seed: int) -> NDArray[np.float64]:

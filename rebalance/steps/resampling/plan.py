@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from rebalance.core.design import UNIFORM, Budget
 from rebalance.samplers.chains import share_budget
-from rebalance.samplers.imbalanced import Method
+from rebalance.steps.classes.oversample import all_kept
 from rebalance.steps.classes.ready import class_ready
 from rebalance.steps.classes.resample import class_budgets
 from rebalance.steps.context import Context
 from rebalance.steps.plan import Plan, plan_table
 from rebalance.steps.ready import NEED, is_of_classes, ready
 from rebalance.steps.resampling.classic import Classic, check_options
-from rebalance.steps.resampling.oversample import check_repeating
+from rebalance.steps.resampling.copies import check_repeating
 from rebalance.steps.resampling.rows import choose_kinds, memory_of
 
 
@@ -26,13 +26,13 @@ def plan_classic(wanted: Classic, context: Context) -> Plan:
     ------
     UsageError, DataError, ArtifactError : whatever would be found before the table is read.
     """
-    if wanted.chain.then is not None and is_of_classes(wanted.asked):
-        return _plan_classes(wanted, wanted.chain.then, context)
-    thin, _ = share_budget(wanted.chain, wanted.asked.budget)
     if wanted.chain.then is None:
         check_repeating(wanted.asked)
     else:
         check_options(wanted)
+    if is_of_classes(wanted.asked):
+        return _plan_classes(wanted, context)
+    thin, _ = share_budget(wanted.chain, wanted.asked.budget)
     asked = replace(
         wanted.asked,
         method=wanted.chain.thinning or UNIFORM,
@@ -48,12 +48,18 @@ def plan_classic(wanted: Classic, context: Context) -> Plan:
     return replace(plan, memory_bytes=memory_of(found.table, plan.rows, wanted.chain.then))
 
 
-def _plan_classes(wanted: Classic, method: Method, context: Context) -> Plan:
+def _plan_classes(wanted: Classic, context: Context) -> Plan:
     """The same where many classes are asked for."""
-    check_options(wanted)
-    asked, _ = class_budgets(wanted)
+    method = wanted.chain.then
+    if method is None:
+        share_budget(wanted.chain, wanted.asked.budget)
+        asked = all_kept(wanted.asked)
+    else:
+        asked, _ = class_budgets(wanted)
     found = class_ready(asked, context)
     plan = plan_table(found.table, found.need, context)
+    if method is None:
+        return plan
     method.settings(wanted.settings)
     choose_kinds(found, method, wanted.drop, wanted.asked.key, context)
     if wanted.chain.thinning is not None:
