@@ -89,7 +89,7 @@ def ours(method: str, source: Path, out: Path) -> Counter[str]:
         ("writing", step, "write"),
         ("made", resampled, "made_batch"),
         ("encoding", step, "encode"),
-        ("scaling", matrices, "_scaled"),
+        ("scaling", matrices, "_standardised"),
     ]
     fit: Counter[str] = Counter()
     with clocked(clock, places), clocked(fit, [("imbalanced-learn", SamplerMixin, "fit_resample")]):
