@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from rebalance.core.matrix import Matrix, encode
 from rebalance.errors import DataError, FitError, UsageError
+from rebalance.samplers.fitting import Resampled
 from rebalance.samplers.imbalanced import CLASSIC
 from rebalance.samplers.listing import listing
-from rebalance.samplers.resampling import Order, Resampled
+from rebalance.samplers.resampling import Order
 
 COUNT, SEED = 600, 3
 GENERATOR = np.random.default_rng(5)
@@ -100,7 +101,7 @@ def test_the_same_as_imbalanced_learns_own_result(how: tuple[str, ...]) -> None:
     mine.check(matrix, Y)
     done = mine.carry_out(matrix, Y, told)
     rows = np.vstack([scaled[done.kept], done.made])
-    labels = np.concatenate([Y[done.kept], done.made_positive])
+    labels = np.concatenate([Y[done.kept], done.made_codes])
     assert _sorted(rows, labels) == _sorted(theirs, classes)
     assert (np.diff(done.kept) > 0).all()
     assert (done.parents is None) == (not CLASSIC[how[0]].tells_parents)
