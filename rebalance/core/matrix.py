@@ -271,8 +271,7 @@ def _codes(name: str, array: pa.Array, start: int) -> tuple[NDArray[np.int64], P
     codes = rank[np.where(absent, 0, indices).astype(np.int64)]
     first_rows = np.full(len(levels), -1, dtype=np.int64)
     present = np.flatnonzero(~absent)
-    found, at = np.unique(codes[present], return_index=True)
-    first_rows[found] = present[at]
+    first_rows[codes[present][::-1]] = present[::-1]  # of a code's rows, the one written last stays
     filled, filled_with = int(absent.sum()), ""
     if filled:
         commonest = int(np.argmax(np.bincount(codes[present], minlength=len(levels))))
