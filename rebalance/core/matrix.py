@@ -7,16 +7,14 @@ of codes what they need. A value that is missing is filled in for the distances 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.arrays import to_numpy
+from rebalance.core.arrays import is_valid, to_numpy
 from rebalance.core.kinds import Kind
 from rebalance.core.whole_identifiers import refuse_whole_identifiers
 from rebalance.errors import DataError
@@ -25,6 +23,10 @@ Floats = NDArray[np.float64]
 Columns = Mapping[str, pa.Array]
 
 MAX_LEVELS = 1_000
+# Squares of larger numbers cannot be summed.
+LARGEST = 1e150
+# Neighbouring columns of a vector share the cache's lines: they are read together.
+_AT_ONCE = 16
 MEDIAN = "median"
 
 
@@ -33,7 +35,7 @@ class Place:
     """Where a feature stands in the matrix: columns `start` to `stop`.
 
     codes : it is a category. first_rows : of each code, the first row that has it.
-    low, high : the least and greatest number that was there.
+    low, high : the least and greatest number that was there. constant : no two rows differ in it.
     filled : values that were missing, and what stands for them.
     """
 
@@ -44,18 +46,23 @@ class Place:
     first_rows: NDArray[np.int64]
     low: float
     high: float
+    constant: bool
     filled: int
     filled_with: str
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """The rows as numbers, shape (n, d), and what it takes to make columns of such rows again."""
+    """The rows as numbers, shape (n, d), and what it takes to make columns of such rows again.
+
+    mean, scale : what was taken off each column, and what it was then divided by, shape (d,); of
+    codes 0 and 1.
+    """
 
     values: Floats
     places: tuple[Place, ...]
-    constant: tuple[str, ...]
-    _scaler: Any
+    mean: Floats
+    scale: Floats
 
     @property
     def codes(self) -> NDArray[np.int64]:
@@ -63,28 +70,25 @@ class Matrix:
         return np.array([each.start for each in self.places if each.codes], dtype=np.int64)
 
     @property
-    def has_numbers(self) -> bool:
-        """Whether some feature is a number."""
-        return not all(each.codes for each in self.places)
+    def constant(self) -> tuple[str, ...]:
+        """The features in which no two rows differ."""
+        return tuple(each.name for each in self.places if each.constant)
+
+    def coincide(self, rows: NDArray[np.int64]) -> bool:
+        """Whether rows at these positions are the same in every feature."""
+        parts = (column[rows] for column in self.values.T)
+        return all((part == part[0]).all() for part in parts)
 
     def unscaled(self, made: Floats) -> dict[str, Floats]:
         """Rows like the matrix's in the features' own units, by feature.
 
         Shape (m,) for numbers and codes, (m, elements) for vectors.
         """
-        numbers = _number_columns(self.places)
-        found = {}
-        at = 0  # among the numbers
-        for each in self.places:
-            part = made[:, each.start : each.stop]
-            if not each.codes and len(numbers):
-                # What the scaler's inverse does, a column at a time: contiguous, and in place.
-                place = slice(at, at + each.stop - each.start)
-                part = part * self._scaler.scale_[place]
-                part += self._scaler.mean_[place]
-                at = place.stop
-            found[each.name] = part[:, 0] if each.stop == each.start + 1 else part
-        return found
+        whole = made.T.copy()  # each column in one piece
+        whole *= self.scale[:, None]
+        whole += self.mean[:, None]
+        parts = {each.name: whole[each.start : each.stop] for each in self.places}
+        return {name: part[0] if len(part) == 1 else part.T for name, part in parts.items()}
 
 
 def encode(
@@ -105,63 +109,65 @@ def encode(
 
     Raises
     ------
-    DataError : a value is missing and is not filled in; a number is infinite; a category has more
-        than `MAX_LEVELS` values, or whole numbers are an identifier; no feature varies.
+    DataError : a value is missing and is not filled in; a number is infinite or beyond `LARGEST`; a
+        category has more than `MAX_LEVELS` values, or whole numbers are an identifier; no feature
+        varies.
     """
     numbers = {name: columns[name] for name, kind in kinds.items() if kind == "number"}
     refuse_whole_identifiers(numbers, of_rows)
-    parts: list[Floats] = []
+    width = sum(
+        columns[name].type.list_size if kind == "vector" else 1 for name, kind in kinds.items()
+    )
+    values = np.empty((len(next(iter(columns.values()))), width))
+    mean, scale = np.zeros(width), np.ones(width)
     places: list[Place] = []
     start = 0
     for name, kind in kinds.items():
-        array = columns[name]
         if kind == "category" or (kind == "boolean" and not as_numbers):
-            part, place = _codes(name, array, start)
+            values[:, start], place = _codes(name, columns[name], start)
         else:
-            part, place = _numbers(name, array, start)
-        parts.append(part)
+            part, place = _numbers(name, columns[name], start)
+            own = [each[..., start : place.stop] for each in (values, mean, scale)]
+            _standardise(part, *own)
         places.append(place)
         start = place.stop
     if not fill:
         _refuse_missing(places)
-    values = np.hstack(parts)  # a copy, that is ours to scale
-    constant = tuple(
-        each.name for part, each in zip(parts, places, strict=True) if _is_constant(part, each)
-    )
-    if len(constant) == len(places):
+    matrix = Matrix(values, tuple(places), mean, scale)
+    if len(matrix.constant) == len(places):
         raise DataError(
             "no feature varies: all rows are at the same place",
-            where=f"column{'s' * (len(places) > 1)} {', '.join(map(repr, constant))}",
+            where=f"column{'s' * (len(places) > 1)} {', '.join(map(repr, matrix.constant))}",
             remedy="give a table with columns that tell rows apart, or choose a method that does "
             "not look at features: random-under, random-over",
         )
-    values, scaler = _scaled(values, _number_columns(tuple(places)))
-    return Matrix(values, tuple(places), constant, scaler)
+    return matrix
 
 
-def _scaled(values: Floats, numbers: NDArray[np.int64]) -> tuple[Floats, Any]:
-    """The matrix with these columns standardised, and what did it; overwrites the matrix."""
-    from sklearn import config_context
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler(copy=False)
-    with config_context(assume_finite=True):  # seen by their least and greatest
-        if len(numbers) == values.shape[1]:
-            values = scaler.fit_transform(values)
-        elif len(numbers):
-            values[:, numbers] = scaler.fit_transform(values[:, numbers])
-    return values, scaler
+def _standardise(part: Floats, values: Floats, mean: Floats, scale: Floats) -> None:
+    """Write a feature's numbers, standardised, to its place in the matrix."""
+    for first in range(0, part.shape[1], _AT_ONCE):
+        at = slice(first, first + _AT_ONCE)
+        values[:, at], mean[at], scale[at] = _standardised(part[:, at])
 
 
-def _number_columns(places: tuple[Place, ...]) -> NDArray[np.int64]:
-    found = [np.arange(each.start, each.stop) for each in places if not each.codes]
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+def _standardised(columns: Floats) -> tuple[Floats, Floats, Floats]:
+    """Numbers with mean 0 and variance 1, their means, and their standard deviations.
 
-
-def _is_constant(part: Floats, place: Place) -> bool:
-    if part.shape[1] == 1:
-        return place.low == place.high
-    return bool((part.min(axis=0) == part.max(axis=0)).all())
+    As scikit-learn's StandardScaler has them of a matrix in column order, bit for bit: the variance
+    in two passes, corrected for the mean's error (Chan, Golub and LeVeque 1983), and a deviation
+    that may be that error alone counts as 1.
+    """
+    count, epsilon = len(columns), np.finfo(np.float64).eps
+    whole = np.ascontiguousarray(columns.T)  # each column in one piece
+    mean = whole.sum(axis=1) / count
+    centred = whole - mean[:, None]
+    error = centred.sum(axis=1)
+    variance = (np.square(centred).sum(axis=1) - error**2 / count) / count
+    is_error = variance <= count * epsilon * variance + (count * mean * epsilon) ** 2
+    scale = np.sqrt(np.where(is_error, 1.0, variance))
+    centred /= scale[:, None]
+    return centred.T, mean, scale
 
 
 def _refuse_missing(places: list[Place]) -> None:
@@ -178,9 +184,9 @@ def _refuse_missing(places: list[Place]) -> None:
 def _vector(array: pa.Array) -> Floats:
     width = array.type.list_size
     inner = array.values.slice(array.offset * width, len(array) * width)
-    values = np.array(to_numpy(inner.cast(pa.float64(), safe=False))).reshape(len(array), width)
-    values[to_numpy(array.is_null())] = np.nan
-    return values
+    values = to_numpy(inner.cast(pa.float64(), safe=False)).reshape(len(array), width)
+    valid = is_valid(array)
+    return values if valid is None else np.where(valid[:, None], values, np.nan)
 
 
 def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
@@ -191,7 +197,7 @@ def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
         values = to_numpy(array.cast(pa.float64(), safe=False))[:, None]
     low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
     filled, filled_with = 0, ""
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if not (low >= -LARGEST and high <= LARGEST):  # neither holds of NaN
         values, filled, filled_with = _filled(name, values)
         low, high = float(values.min()), float(values.max())
     place = Place(
@@ -202,6 +208,7 @@ def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
         first_rows=np.empty(0, dtype=np.int64),
         low=low,
         high=high,
+        constant=bool((values[-1] == values[0]).all() and (values == values[0]).all()),
         filled=filled,
         filled_with=filled_with,
     )
@@ -213,15 +220,18 @@ def _filled(name: str, values: Floats) -> tuple[Floats, int, str]:
 
     Raises
     ------
-    DataError : one is infinite, or all are missing.
+    DataError : one is infinite or beyond `LARGEST`, or all are missing.
     """
-    infinite = np.isinf(values)
-    if infinite.any():
+    beyond = np.abs(values) > LARGEST
+    if beyond.any():
+        number = values[beyond][0]
         raise DataError(
-            "a number is infinite",
+            "a number is infinite"
+            if np.isinf(number)
+            else f"the number {number:g} is too large to compute distances with",
             where=f"column '{name}'",
             remedy="replace it, or leave the column out with --drop",
-            row=int(np.argmax(infinite.any(axis=1))),
+            row=int(np.argmax(beyond.any(axis=1))),
         )
     absent = np.isnan(values)
     if absent.all(axis=0).any():
@@ -235,7 +245,7 @@ def _filled(name: str, values: Floats) -> tuple[Floats, int, str]:
     return np.where(absent, medians, values), int(absent.any(axis=1).sum()), listed
 
 
-def _codes(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
+def _codes(name: str, array: pa.Array, start: int) -> tuple[NDArray[np.int64], Place]:
     """The position of each row's value among all, sorted."""
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
@@ -261,8 +271,7 @@ def _codes(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
     codes = rank[np.where(absent, 0, indices).astype(np.int64)]
     first_rows = np.full(len(levels), -1, dtype=np.int64)
     present = np.flatnonzero(~absent)
-    found, at = np.unique(codes[present], return_index=True)
-    first_rows[found] = present[at]
+    first_rows[codes[present][::-1]] = present[::-1]  # of a code's rows, the one written last stays
     filled, filled_with = int(absent.sum()), ""
     if filled:
         commonest = int(np.argmax(np.bincount(codes[present], minlength=len(levels))))
@@ -276,7 +285,8 @@ def _codes(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
         first_rows=first_rows,
         low=0.0,
         high=float(len(levels) - 1),
+        constant=len(levels) == 1,
         filled=filled,
         filled_with=filled_with,
     )
-    return codes.astype(np.float64)[:, None], place
+    return codes, place

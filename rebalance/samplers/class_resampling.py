@@ -13,29 +13,12 @@ from rebalance.core.matrix import Matrix
 from rebalance.core.parameters import Value
 from rebalance.core.wording import counted
 from rebalance.errors import DataError, FitError, UsageError
-from rebalance.samplers.fitting import check_seed, fit_resample
+from rebalance.samplers.fitting import Resampled, check_seed, fit_resample
 from rebalance.samplers.imbalanced import Method
-from rebalance.samplers.parents import parents_of
 
-Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 _TOGETHER = "or put the class together with another"
-
-
-@dataclass(frozen=True)
-class ClassResampled:
-    """What a method did to n rows of K classes.
-
-    kept : positions of the rows that are left, ascending. made : rows like the matrix's, shape
-    (m, d). made_codes : their classes. parents : positions of the rows that each was made of,
-    shape (m, 2 or more); None where the method does not tell.
-    """
-
-    kept: Codes
-    made: Floats
-    made_codes: Codes
-    parents: Codes | None
 
 
 @dataclass(frozen=True)
@@ -90,16 +73,14 @@ class ClassOrder:
                 f"the class '{name}' has one row, and {self.method.name} makes rows between two",
                 remedy=f"find more rows of it, {_TOGETHER}",
             )
-        if (matrix.values[rows] == matrix.values[rows[0]]).all():
+        if matrix.coincide(rows):
             raise DataError(
                 f"all {len(rows):,} rows of the class '{name}' are the same in every feature: "
                 f"{self.method.name} would only repeat them",
                 remedy="give more columns, or thin the other classes with --method uniform",
             )
 
-    def carry_out(
-        self, matrix: Matrix, codes: Codes, tell: Callable[[str], None]
-    ) -> ClassResampled:
+    def carry_out(self, matrix: Matrix, codes: Codes, tell: Callable[[str], None]) -> Resampled:
         """Let imbalanced-learn do it; what it warns of is told.
 
         Raises
@@ -107,32 +88,11 @@ class ClassOrder:
         UsageError, FitError : see `samplers.fitting.fit_resample`.
         """
         try:
-            sampler, found, classes = fit_resample(self, self._strategy(codes), matrix, codes, tell)
+            return fit_resample(self, self._strategy(codes), matrix, codes, tell)
         except FitError as exc:
             if self.method.role in ("over", "combine"):
                 exc.where = "where a class that is raised is positive, and all others are not"
             raise
-        role, count = self.method.role, len(codes)
-        if self.method.makes and role == "under":  # small classes, and centroids for large ones
-            changed = np.array(sorted(self.wanted or {}), dtype=np.int64)
-            made = np.isin(classes, changed)
-            kept = np.flatnonzero(~np.isin(codes, changed))
-            return ClassResampled(kept, found[made], classes[made], None)
-        if role in ("under", "clean"):
-            kept = np.unique(sampler.sample_indices_)  # seeds are drawn with replacement
-            return ClassResampled(kept, found[:0], classes[:0], None)
-        maker, at = sampler, np.arange(len(found))
-        if role == "combine":
-            maker, cleaner = (getattr(sampler, f"{part}_") for part in self.method.parts)
-            at = cleaner.sample_indices_
-        is_made = at >= count
-        parents = parents_of(maker, matrix, codes)
-        return ClassResampled(
-            kept=np.sort(at[~is_made]),
-            made=found[is_made],
-            made_codes=classes[is_made],
-            parents=parents[at[is_made] - count],
-        )
 
     def _strategy(self, codes: Codes) -> Any:
         if self.wanted is not None:

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,9 +16,28 @@ from rebalance.core.matrix import Matrix
 from rebalance.core.parameters import Value
 from rebalance.errors import FitError, RebalanceError, UsageError
 from rebalance.samplers.imbalanced import MAX_SEED, Method
+from rebalance.samplers.parents import parents_of
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 # scikit-learn's words where fewer rows are there than neighbours are looked for.
 _TOO_FEW = re.compile(r"n_neighbors = (\d+), n_samples_fit = (\d+)")
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """What a method did to n rows.
+
+    kept : positions of the rows that are left, ascending. made : rows like the matrix's, shape
+    (m, d). made_codes : their classes. parents : positions of the rows that each was made of,
+    shape (m, 2 or more); None where the method does not tell.
+    """
+
+    kept: Rows
+    made: Floats
+    made_codes: Rows
+    parents: Rows | None
 
 
 class Job(Protocol):
@@ -55,9 +75,9 @@ def check_seed(job: Job) -> None:
 
 
 def fit_resample(
-    job: Job, strategy: Any, matrix: Matrix, y: NDArray[np.int64], tell: Callable[[str], None]
-) -> tuple[Any, NDArray[np.float64], NDArray[np.int64]]:
-    """The sampler after its work, the rows it gives, and their classes; what it warns of is told.
+    job: Job, strategy: Any, matrix: Matrix, y: Rows, tell: Callable[[str], None]
+) -> Resampled:
+    """Let imbalanced-learn resample rows of the classes `y`; what it warns of is told.
 
     Raises
     ------
@@ -78,7 +98,7 @@ def fit_resample(
     with warnings.catch_warnings(record=True) as caught, limits, finite:
         warnings.simplefilter("always")
         try:
-            found, classes = sampler.fit_resample(values, y)
+            result = sampler.fit_resample(values, y)
         except RebalanceError:
             raise
         except (ValueError, RuntimeError, IndexError, ZeroDivisionError) as exc:
@@ -86,7 +106,29 @@ def fit_resample(
     for each in caught:
         if issubclass(each.category, UserWarning):
             tell(f"{method.name}: {_first_line(each.message)}")
-    return sampler, np.asarray(found, dtype=np.float64), np.asarray(classes)
+    return _read(method, sampler, result, matrix, y)
+
+
+def _read(method: Method, sampler: Any, result: Any, matrix: Matrix, y: Rows) -> Resampled:
+    """Tell kept rows from made ones in the rows and classes that a sampler gave."""
+    role, count = method.role, len(y)
+    found, classes = np.asarray(result[0], dtype=np.float64), np.asarray(result[1])
+    if role == "under" and method.makes:  # classes that are spared, and centroids of the others
+        changed = list(sampler.sampling_strategy_)
+        made = np.isin(classes, changed)
+        kept = np.flatnonzero(~np.isin(y, changed))
+        return Resampled(kept, found[made], classes[made], None)
+    if role in ("under", "clean"):
+        kept = np.unique(sampler.sample_indices_)  # seeds are drawn with replacement
+        return Resampled(kept, found[:0], classes[:0], None)
+    if role == "over":  # all rows, then those that were made
+        parents = parents_of(sampler, matrix, y)
+        return Resampled(np.arange(count), found[count:], classes[count:], parents)
+    maker, cleaner = (getattr(sampler, f"{part}_") for part in method.parts)
+    at = cleaner.sample_indices_
+    made = at >= count
+    parents = parents_of(maker, matrix, y)[at[made] - count]
+    return Resampled(np.sort(at[~made]), found[made], classes[made], parents)
 
 
 def _fixed(method: Method, matrix: Matrix) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from rebalance.core.parameters import Parameter, Value, read_parameters
@@ -90,6 +91,7 @@ class Method:
         return _class(self.path)(sampling_strategy=strategy, **named)
 
 
+@cache
 def _class(path: tuple[str, str]) -> Any:
     """A class of imbalanced-learn; of those that interpolate, one that is watched."""
     from rebalance.samplers.parents import watched, watched_nominal

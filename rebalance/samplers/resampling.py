@@ -12,27 +12,8 @@ from numpy.typing import NDArray
 from rebalance.core.matrix import Matrix
 from rebalance.core.parameters import Value
 from rebalance.errors import DataError, UsageError
-from rebalance.samplers.fitting import check_seed, fit_resample
+from rebalance.samplers.fitting import Resampled, check_seed, fit_resample
 from rebalance.samplers.imbalanced import NEGATIVE, POSITIVE, Method
-from rebalance.samplers.parents import parents_of
-
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Resampled:
-    """What a method did to n rows.
-
-    kept : positions of the rows that are left, ascending. made : rows like the matrix's, shape
-    (m, d). made_positive : their class. parents : positions of the rows that each was made of,
-    shape (m, 2 or more); None where the method does not tell.
-    """
-
-    kept: Rows
-    made: Floats
-    made_positive: NDArray[np.bool_]
-    parents: Rows | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +59,7 @@ class Order:
                 f"there is one positive, and {self.method.name} makes rows between two",
                 remedy="find more positives, or repeat this one with --method random-over",
             )
-        if (matrix.values[rows] == matrix.values[rows[0]]).all():
+        if matrix.coincide(rows):
             raise DataError(
                 f"all {len(rows):,} positives are the same in every feature: {self.method.name} "
                 "would only repeat them",
@@ -95,8 +76,7 @@ class Order:
         UsageError, FitError : see `samplers.fitting.fit_resample`.
         """
         y = np.where(y_true, POSITIVE, NEGATIVE)
-        sampler, found, classes = fit_resample(self, self._strategy(), matrix, y, tell)
-        return self._read(sampler, found, classes, matrix, y_true)
+        return fit_resample(self, self._strategy(), matrix, y, tell)
 
     def pairs(self, y_true: NDArray[np.bool_]) -> int:
         """How many distances a method looks at, at the most, that looks at positives alone."""
@@ -116,39 +96,6 @@ class Order:
         if self.method.role == "clean":
             return [NEGATIVE]
         return {NEGATIVE if self.method.role == "under" else POSITIVE: self.wanted}
-
-    def _read(
-        self,
-        sampler: Any,
-        found: Floats,
-        classes: NDArray[np.int64],
-        matrix: Matrix,
-        y_true: NDArray[np.bool_],
-    ) -> Resampled:
-        """Tell kept rows from made ones."""
-        count, role = len(y_true), self.method.role
-        none = found[:0]
-        if self.method.makes and role == "under":  # the positives, and centroids for negatives
-            made = found[classes == NEGATIVE]
-            return Resampled(np.flatnonzero(y_true), made, np.zeros(len(made), dtype=bool), None)
-        if role in ("under", "clean"):
-            kept = np.unique(sampler.sample_indices_)  # seeds are drawn with replacement
-            return Resampled(kept, none, np.zeros(0, dtype=bool), None)
-        maker, at = sampler, np.arange(len(found))
-        if role == "combine":
-            maker, cleaner = (getattr(sampler, f"{part}_") for part in self.method.parts)
-            at = cleaner.sample_indices_
-        parents = parents_of(maker, matrix, np.where(y_true, POSITIVE, NEGATIVE))
-        if role == "over":  # all rows, then those that were made
-            made_positive = classes[count:] == POSITIVE
-            return Resampled(np.arange(count), found[count:], made_positive, parents)
-        is_made = at >= count
-        return Resampled(
-            kept=np.sort(at[~is_made]),
-            made=found[is_made],
-            made_positive=classes[is_made] == POSITIVE,
-            parents=parents[at[is_made] - count],
-        )
 
 
 def _are(positives: int) -> str:

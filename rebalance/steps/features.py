@@ -167,6 +167,8 @@ def check_total(values: NDArray[np.float64], y_true: NDArray[np.bool_], name: st
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
     """A column of a table in memory as one array."""
+    if column.num_chunks == 1:
+        return column.chunk(0)  # which combining would copy
     combined = column.combine_chunks()
     if not isinstance(combined, pa.ChunkedArray):
         return combined

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from rebalance.core.matrix import MAX_LEVELS, encode
+from rebalance.core.matrix import LARGEST, MAX_LEVELS, encode
 from rebalance.errors import DataError
 
 ALL = {"a": "number", "shop": "category", "member": "boolean", "v": "vector"}
@@ -46,6 +48,46 @@ def test_what_was_scaled_comes_back() -> None:
     assert back["shop"].tolist() == [2, 1, 2, 0]
 
 
+def test_the_scaler_is_that_of_a_matrix_in_column_order() -> None:
+    draw = np.random.default_rng(2)
+    count, elements = 3_001, 37
+    vector = draw.lognormal(size=(count, elements)) * np.logspace(-100, 100, elements)
+    alone = {
+        "skewed": draw.lognormal(size=count),
+        "far off": 1e6 + draw.standard_normal(count),
+        "noise of a sum": 0.1 + 1e-17 * draw.standard_normal(count),
+        "nearly constant": 1e9 + 1e-6 * draw.random(count),
+        "constant": np.full(count, 0.1),
+    }
+    columns = {name: pa.array(values) for name, values in alone.items()}
+    columns["v"] = pa.FixedSizeListArray.from_arrays(pa.array(vector.ravel()), elements)
+    kinds: dict[str, Any] = dict.fromkeys(alone, "number") | {"v": "vector"}
+    matrix = encode(columns, kinds, fill=False, as_numbers=True)
+    scaler = StandardScaler()
+    scaled = scaler.fit_transform(np.asfortranarray(np.column_stack([*alone.values(), vector])))
+    assert matrix.values.flags.c_contiguous
+    assert (matrix.values == scaled).all()
+    assert (matrix.mean == scaler.mean_).all()
+    assert (matrix.scale == scaler.scale_).all()
+    assert matrix.scale[2:5].tolist() == [1, 1, 1]
+    assert matrix.constant == ("constant",)
+
+
+def test_what_comes_back_is_a_copy() -> None:
+    matrix = encode({"a": columns()["a"]}, {"a": "number"}, fill=False, as_numbers=True)
+    before = matrix.values.copy()
+    assert matrix.unscaled(matrix.values)["a"] == pytest.approx([1, 2, 4, 9])
+    assert (matrix.values == before).all()
+
+
+def test_rows_at_one_place() -> None:
+    some = {"a": pa.array([1, 2, 1, 1]), "b": pa.array([5, 5, 5, 6])}
+    matrix = encode(some, dict.fromkeys(some, "number"), fill=False, as_numbers=True)
+    assert matrix.coincide(np.array([0, 2]))
+    assert not matrix.coincide(np.array([0, 2, 3]))
+    assert not matrix.coincide(np.array([0, 1, 2]))
+
+
 def test_missing_values_are_refused_or_filled_in() -> None:
     some = {
         "a": pa.array([1.0, None, float("nan"), 4.0, 9.0]),
@@ -60,10 +102,27 @@ def test_missing_values_are_refused_or_filled_in() -> None:
     assert [(each.filled, each.filled_with) for each in matrix.places] == [(2, "4"), (1, "b")]
 
 
+def test_vectors_that_are_missing_or_part_of_a_longer_array() -> None:
+    lists = pa.array(
+        [[9.0, 9.0], [1.0, 2.0], None, [3.0, 4.0], [5.0, None]], pa.list_(pa.float64(), 2)
+    )
+    matrix = encode({"v": lists[1:]}, {"v": "vector"}, fill=True, as_numbers=True)
+    back = matrix.unscaled(matrix.values)["v"]
+    assert back == pytest.approx(np.array([[1, 2], [3, 3], [3, 4], [5, 3]]))  # medians 3 and 3
+    assert (matrix.places[0].filled, matrix.places[0].filled_with) == (2, "3, 3")
+
+
 def test_bad_columns() -> None:
     with pytest.raises(DataError, match="infinite") as raised:
         encode({"a": pa.array([1.0, np.inf])}, {"a": "number"}, fill=True, as_numbers=True)
     assert raised.value.row == 1
+    most, far = pa.array([1.0, LARGEST]), pa.array([1.0, 2.0, -2 * LARGEST])
+    assert np.isfinite(
+        encode({"a": most}, {"a": "number"}, fill=False, as_numbers=True).values
+    ).all()
+    with pytest.raises(DataError, match=r"-2e\+150 is too large.*'a'.*--drop") as raised:
+        encode({"a": far}, {"a": "number"}, fill=False, as_numbers=True)
+    assert raised.value.row == 2
     with pytest.raises(DataError, match="no feature varies"):
         encode({"a": pa.array([2, 2])}, {"a": "number"}, fill=False, as_numbers=True)
     ids = pa.array([f"c{row}" for row in range(MAX_LEVELS + 1)])

@@ -82,7 +82,7 @@ def told(text: str) -> None:
 @pytest.mark.parametrize("how", THEIRS, ids="-".join)
 def test_the_same_as_imbalanced_learns_own_result(how: tuple[str, ...]) -> None:
     matrix, mine = matrix_of(X), order(*how)
-    scaled = StandardScaler().fit_transform(X)
+    scaled = StandardScaler().fit_transform(np.asfortranarray(X))
     assert (matrix.values == scaled).all()
     with threadpool_limits(1):  # sums of clusters' distances depend on it in their last bits
         theirs, classes = THEIRS[how].fit_resample(scaled, CODES)

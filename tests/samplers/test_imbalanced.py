@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from rebalance.core.matrix import Matrix, encode
 from rebalance.errors import DataError, FitError, UsageError
+from rebalance.samplers.fitting import Resampled
 from rebalance.samplers.imbalanced import CLASSIC
 from rebalance.samplers.listing import listing
-from rebalance.samplers.resampling import Order, Resampled
+from rebalance.samplers.resampling import Order
 
 COUNT, SEED = 600, 3
 GENERATOR = np.random.default_rng(5)
@@ -93,14 +94,14 @@ def told(text: str) -> None:
 @pytest.mark.parametrize("how", THEIRS, ids="-".join)
 def test_the_same_as_imbalanced_learns_own_result(how: tuple[str, ...]) -> None:
     matrix, mine = matrix_of(numbers()), order(*how)
-    scaled = StandardScaler().fit_transform(X)
+    scaled = StandardScaler().fit_transform(np.asfortranarray(X))
     assert (matrix.values == scaled).all()
     with threadpool_limits(1):  # sums of clusters' distances depend on it in their last bits
         theirs, classes = THEIRS[how].fit_resample(scaled, Y.astype(int))
     mine.check(matrix, Y)
     done = mine.carry_out(matrix, Y, told)
     rows = np.vstack([scaled[done.kept], done.made])
-    labels = np.concatenate([Y[done.kept], done.made_positive])
+    labels = np.concatenate([Y[done.kept], done.made_codes])
     assert _sorted(rows, labels) == _sorted(theirs, classes)
     assert (np.diff(done.kept) > 0).all()
     assert (done.parents is None) == (not CLASSIC[how[0]].tells_parents)

@@ -18,7 +18,8 @@ from rebalance.core.known import UNKNOWN
 from rebalance.core.matrix import MEDIAN, encode
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.samplers.chains import share_budget
-from rebalance.samplers.class_resampling import ClassOrder, ClassResampled, rows_wanted
+from rebalance.samplers.class_resampling import ClassOrder, rows_wanted
+from rebalance.samplers.fitting import Resampled
 from rebalance.samplers.imbalanced import Method
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.ready import ClassReady, class_ready
@@ -265,7 +266,7 @@ def _wanted(
 
 
 def _check_done(
-    order: ClassOrder, done: ClassResampled, rows: ClassHeld, context: Context
+    order: ClassOrder, done: Resampled, rows: ClassHeld, context: Context
 ) -> tuple[Counts, Counts]:
     """The rows kept and made of each class; says where another number came out than was wanted.
 

@@ -12,8 +12,9 @@ from rebalance.core.labels import Label, ManyClassesError, is_positive
 from rebalance.core.matrix import MEDIAN, encode
 from rebalance.errors import DataError, FitError
 from rebalance.samplers.chains import positives_wanted, share_budget
+from rebalance.samplers.fitting import Resampled
 from rebalance.samplers.imbalanced import Method
-from rebalance.samplers.resampling import Order, Resampled
+from rebalance.samplers.resampling import Order
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.classes.resample import ClassResampleResult, class_resample
 from rebalance.steps.context import Context
@@ -135,7 +136,7 @@ def _check_done(order: Order, done: Resampled, y_true: NDArray[np.bool_], contex
     ------
     FitError : a class has no rows left.
     """
-    positives = int(y_true[done.kept].sum() + done.made_positive.sum())
+    positives = int(y_true[done.kept].sum() + done.made_codes.sum())
     negatives = len(done.kept) + len(done.made) - positives
     if not positives or not negatives:
         raise FitError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from rebalance.core.arrays import to_arrow
 from rebalance.core.design import Design
 from rebalance.core.known import UNKNOWN
 from rebalance.core.matrix import Matrix
-from rebalance.samplers.class_resampling import ClassResampled
-from rebalance.samplers.resampling import Order, Resampled
+from rebalance.samplers.fitting import Resampled
+from rebalance.samplers.resampling import Order
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.ready import Ready
@@ -38,11 +39,11 @@ class Work:
     thinned: Design | None
     unmade: tuple[str, ...]
 
-    @property
+    @cached_property
     def counts(self) -> tuple[int, int, int, int]:
         """Positives and negatives kept, positives and negatives made."""
         done = self.done
-        kept, made = int(self.rows.y_true[done.kept].sum()), int(done.made_positive.sum())
+        kept, made = int(self.rows.y_true[done.kept].sum()), int(done.made_codes.sum())
         return kept, len(done.kept) - kept, made, len(done.made) - made
 
     @property
@@ -95,7 +96,7 @@ def write(work: Work, design: Design, output: str) -> None:
     rows, done = work.rows, work.done
     first = [np.argmax(rows.y_true == positive) for positive in (False, True)]
     column = design.label.column
-    labels = rows.values(column, np.array(first)).take(to_arrow(done.made_positive.astype(int)))
+    labels = rows.values(column, np.array(first)).take(to_arrow(done.made_codes))
     written = Written(
         work.found.table, rows, work.matrix, done, column, labels, makes=work.order.method.makes
     )
@@ -112,7 +113,7 @@ class Written:
     table: Table
     rows: Held
     matrix: Matrix
-    done: Resampled | ClassResampled
+    done: Resampled
     label: str
     labels: pa.Array
     makes: bool
