@@ -17,6 +17,7 @@ from rebalance.samplers.fitting import Resampled, check_seed, fit_resample
 from rebalance.samplers.imbalanced import Method
 
 Codes = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 _TOGETHER = "or put the class together with another"
 
