@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_json
 from rebalance.core.encoding import Encoder
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import LEARNING_RATE, LEAVES, MAX_ROUNDS, PATIENCE
@@ -70,6 +71,16 @@ class HistogramTrees(Encoded):
         }
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """`boosting.json`."""
+
+    encoder: dict[str, Any]
+    level: float
+    found_by: str
+    made_by: str
+
+
 class HistGradientBoosting(Listed):
     """Boosting of the log loss; the offset of a sample is no part of its fit."""
 
@@ -106,16 +117,14 @@ class HistGradientBoosting(Listed):
         ------
         ArtifactError : it holds something else than trees, or trees that are not whole.
         """
-        document = json.loads(members["boosting.json"])
-        encoder = Encoder.from_document(document["encoder"])
-        trees = from_member(members["trees.skops"], PARTS, document["made_by"])
+        stored = read_json(_Stored, members["boosting.json"])
+        encoder = Encoder.from_document(stored.encoder)
+        trees = from_member(members["trees.skops"], PARTS, stored.made_by)
         if not isinstance(trees, list):
-            raise damaged(document["made_by"], "there are no trees")
+            raise damaged(stored.made_by, "there are no trees")
         for tree in trees:
-            _check(tree, len(encoder.names), document["made_by"])
-        return HistogramTrees(
-            encoder, float(document["level"]), trees, document["found_by"], document["made_by"]
-        )
+            _check(tree, len(encoder.names), stored.made_by)
+        return HistogramTrees(encoder, stored.level, trees, stored.found_by, stored.made_by)
 
     def _find_rounds(self, matrix: Floats, rows: TrainingRows, fixed: dict[str, Any]) -> int:
         """The number of rounds after which the loss of the rows held out is least."""

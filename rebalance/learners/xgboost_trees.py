@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_json
 from rebalance.core.encoding import Encoder
 from rebalance.errors import ArtifactError, FitError, UsageError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
@@ -79,6 +80,16 @@ class XgboostModel(Encoded):
         return found
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """`xgboost.json`."""
+
+    encoder: dict[str, Any]
+    rounds: int
+    found_by: str
+    made_by: str
+
+
 class Xgboost(Listed):
     """Boosting of the log loss; base_margin = offset + baseline, so trees learn what is missing."""
 
@@ -134,13 +145,13 @@ class Xgboost(Listed):
         ------
         ArtifactError : the trees are not whole.
         """
-        document = json.loads(members["xgboost.json"])
+        stored = read_json(_Stored, members["xgboost.json"])
         found = XgboostModel(
-            Encoder.from_document(document["encoder"]),
+            Encoder.from_document(stored.encoder),
             members["trees.ubj"],
-            document["rounds"],
-            document["found_by"],
-            document["made_by"],
+            stored.rounds,
+            stored.found_by,
+            stored.made_by,
         )
         if found._booster.num_features() != len(found.encoder.terms):
             raise ArtifactError(
