@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.classes import Classes, listed, log_softmax, repeated
+from rebalance.core.described import described
 from rebalance.core.design import RANDOM_OVER, UNIFORM
 from rebalance.core.known import Knowable
 from rebalance.errors import UsageError
@@ -216,12 +217,20 @@ class ClassDesign(Knowable):
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> ClassDesign:
-        """The design that `to_document` described."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        fields["label"] = Classes.from_document(fields["label"])
-        for name in ("counts", "rates", "c", "floors", "drop", "stages"):
-            fields[name] = tuple(fields.get(name, ()))
-        return cls(**fields)
+        """The design that `to_document` described.
+
+        Raises
+        ------
+        ValueError : it described none, or one of a table that cannot be.
+        """
+        label = Classes.from_document(document["label"])
+        found = described(cls, {**document, "label": asdict(label)})
+        lengths = {len(each) for each in (found.counts, found.rates, found.c, found.floors)}
+        if lengths != {len(label)} or min(found.counts) < 0 or not 0 <= found.seed < 1 << 64:
+            raise ValueError("it is of no table: its classes, counts or seed cannot be")
+        if found.correctable and not (min(found.rates) > 0 <= min(found.c) and 0 <= found.mix <= 1):
+            raise ValueError("its probabilities are none: a rate or its mix is out of range")
+        return found
 
 
 def log_shares(counts: Sequence[int]) -> Floats:

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import described
 from rebalance.core.label_values import LabelValues
 from rebalance.errors import UsageError, nearest
 
@@ -80,8 +81,16 @@ class Classes:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Classes:
-        """The classes that `to_document` described."""
-        return cls(document["column"], tuple(document["classes"]))
+        """The classes that `to_document` described.
+
+        Raises
+        ------
+        ValueError : it described none, or one twice.
+        """
+        found = described(cls, {**document, "values": document["classes"]})
+        if not len(found.places) == len(found) > 1:
+            raise ValueError("its classes are not two or more different ones")
+        return found
 
     @classmethod
     def of(cls, column: str, values: Iterable[str]) -> Classes:

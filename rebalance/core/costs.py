@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rebalance.core.described import described
 from rebalance.core.parameters import above_zero
 from rebalance.errors import UsageError
 
@@ -40,7 +41,7 @@ class Costs:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Costs:
         """The costs that `to_document` described."""
-        return cls(document["fp"], document["fn"])
+        return described(cls, document)
 
 
 def parse_costs(text: str) -> Costs:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.correction import offset
+from rebalance.core.described import described
 from rebalance.core.known import Knowable
 from rebalance.core.labels import Label
 from rebalance.errors import UsageError
@@ -304,9 +305,19 @@ class Design(Knowable):
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Design:
-        """The design that `to_document` described; older ones lack the last fields."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        fields["label"] = Label.from_document(fields["label"])
-        fields["drop"] = tuple(fields["drop"])
-        fields["stages"] = tuple(fields.get("stages", ()))
-        return cls(**fields)
+        """The design that `to_document` described; older ones lack the last fields.
+
+        Raises
+        ------
+        ArtifactError : it is of many classes.
+        ValueError : it described none, or one of a table that cannot be.
+        """
+        Label.from_document(document["label"])  # says so where it has many classes
+        found = described(cls, document)
+        shares = found.rate, found.floor, found.mix, found.pilot_rate or 0.0
+        if not (min(found.positives, found.negatives) > 0 and 0 <= found.seed < 1 << 64):
+            raise ValueError("it is of no table: its counts or its seed cannot be")
+        known = all(0 <= share <= 1 for share in shares) and found.rate > 0 and found.c > 0
+        if found.correctable and not known:
+            raise ValueError("its probabilities are none: a rate, floor, mix or c is out of range")
+        return found

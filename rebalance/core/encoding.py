@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rebalance.core.arrays import is_valid, texts_to_arrow, to_numpy
+from rebalance.core.described import described
 from rebalance.core.kinds import Kind
 from rebalance.errors import DataError
 
@@ -29,7 +30,7 @@ Columns = Mapping[str, pa.Array]
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
-_PERIODS = {"hour": 24, "weekday": 7, "month": 12}
+_PERIODS: dict[Literal["hour", "weekday", "month"], int] = {"hour": 24, "weekday": 7, "month": 12}
 _FARTHEST = 1e100  # in z: squares of it, and sums of them, are finite
 _LARGEST = 1e300  # learned from: differences of such numbers are finite
 _SQUARED = 1e100  # the squares of larger numbers are summed in a smaller unit
@@ -73,7 +74,7 @@ class Coded:
     """
 
     feature: str
-    part: str
+    part: Literal["level", "hour", "weekday", "month"]
     levels: tuple[str, ...]
     shares: tuple[float, ...]
     other: bool
@@ -228,25 +229,24 @@ class Encoder:
 
         Raises
         ------
-        ValueError, TypeError, KeyError, AttributeError : no encoder is described.
+        ValueError : no encoder is described.
         """
-        kinds, widths = dict(document["kinds"].items()), dict(document["widths"].items())
-        terms: list[Numeric | Coded] = []
-        for stored in document["terms"]:
-            fields = dict(stored)
-            if fields.pop("type") == "numeric":
-                terms.append(Numeric(**fields))
-            else:
-                fields |= {name: tuple(fields[name]) for name in ("levels", "shares")}
-                terms.append(Coded(**fields))
-        if not terms or not kinds.keys() >= {term.feature for term in terms} | widths.keys():
-            raise ValueError("the terms are not of the features")
+        stored = described(_Stored, document)
+        terms = tuple(
+            described(Numeric, term) if term.get("type") == "numeric" else described(Coded, term)
+            for term in stored.terms
+        )
+        widths = stored.widths
+        if not terms or not all(_is_of(term, stored.kinds, widths) for term in terms):
+            raise ValueError("its terms are not of its features")
+        if widths.keys() != {name for name, kind in stored.kinds.items() if kind == "vector"}:
+            raise ValueError("its widths are not of its vectors")
         recipe = None
-        if "recipe" in document:
+        if stored.recipe is not None:
             from rebalance.core.recipes import Recipe  # most have none
 
-            recipe = Recipe.from_document(document["recipe"])
-        return cls(kinds, tuple(terms), dict(document["left_out"].items()), widths, recipe)
+            recipe = Recipe.from_document(stored.recipe)
+        return cls(dict(stored.kinds), terms, dict(stored.left_out), dict(widths), recipe)
 
     def values(self, columns: Columns, *, checked: bool = True) -> list[Any]:
         """The values of every term, shape (n,): reals with NaN where missing, or codes.
@@ -278,6 +278,32 @@ class Encoder:
             else:
                 found.append(np.ascontiguousarray(raw[term.feature][:, term.element]))
         return found
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An encoder as JSON, but for its terms."""
+
+    kinds: Mapping[str, Kind]
+    terms: tuple[Mapping[str, Any], ...]
+    left_out: Mapping[str, str]
+    widths: Mapping[str, int]
+    recipe: Mapping[str, Any] | None = None
+
+
+def _is_of(term: Numeric | Coded, kinds: Mapping[str, Kind], widths: Mapping[str, int]) -> bool:
+    """Whether there is such a feature, and the term can be one of its."""
+    kind = kinds.get(term.feature)
+    if isinstance(term, Numeric):
+        if kind == "vector":
+            fits = term.element is not None and 0 <= term.element < widths.get(term.feature, 0)
+        else:
+            fits = term.element is None and kind in ("number", "boolean")
+        return fits and term.scale > 0
+    if term.part == "level":
+        return kind == "category" and len(term.shares) == len(term.levels)
+    period = _PERIODS[term.part]
+    return kind == "time" and len(term.shares) == len(term.levels) == period
 
 
 def learn_encoder(

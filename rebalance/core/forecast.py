@@ -129,7 +129,8 @@ class Forecast:
             variance += float(gradient @ self._known.covariance @ gradient)
             variance += float(np.log(moved.value / self._plain_trace(correction, chances)) ** 2)
         size = self._z.shape[1]
-        return Foreseen(size / moved.value, min(float(np.sqrt(variance)), NOTHING))
+        # A stored covariance is rounded: what it gives may lie a little below 0.
+        return Foreseen(size / moved.value, min(float(np.sqrt(max(variance, 0.0))), NOTHING))
 
     def _few(self, chances: Chances) -> float:
         """The variance of the sum over the negatives kept, of which each row stands for some."""

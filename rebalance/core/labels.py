@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import described
 from rebalance.core.label_values import LabelValues, canonical
 from rebalance.errors import ArtifactError, DataError, nearest
 
@@ -54,13 +55,13 @@ class Label:
         ------
         ArtifactError : it has many classes and no positive value.
         """
-        if "classes" in document:
+        if isinstance(document, Mapping) and "classes" in document:
             raise ArtifactError(
                 f"it was made for the {len(document['classes'])} classes of "
                 f"'{document['column']}', and a positive value is needed here",
                 remedy="make it with --positive VALUE, or name the classes as --help says",
             )
-        return cls(document["column"], document["positive"], tuple(document["negatives"]))
+        return described(cls, document)
 
 
 class ManyClassesError(DataError):

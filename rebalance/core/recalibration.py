@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from rebalance.core.correction import log_odds, log_probability
+from rebalance.core.described import described
 from rebalance.core.log_odds_cells import Floats, Outcomes
 from rebalance.core.logit_fit import fit_intercept, fit_logit
 from rebalance.core.miscalibration import no_slope
@@ -152,19 +153,20 @@ def read_recalibration(document: Mapping[str, Any]) -> Recalibration:
     Raises
     ------
     ArtifactError : a method of a newer version.
+    ValueError : it described none.
     """
-    found = dict(document)
-    method = found.pop("method")
-    if method == "isotonic":
-        return Isotonic(tuple(found["knots"]), tuple(found["values"]))
-    kinds = {"intercept": Intercept, "platt": Platt, "beta": Beta}
+    method = document["method"]
+    made: tuple[type[Recalibration], ...] = (Intercept, Platt, Beta, Isotonic)
+    kinds = {kind.method: kind for kind in made}
     if method not in kinds:
         raise ArtifactError(
             f"the model is recalibrated by '{method}', which this version does not know",
             remedy="upgrade: pip install -U rebalance-cli",
         )
-    made: Recalibration = kinds[method](**found)
-    return made
+    found = described(kinds[method], document)
+    if isinstance(found, Isotonic) and not len(found.knots) == len(found.values) > 0:
+        raise ValueError("its values are not those of its knots")
+    return found
 
 
 def _platt(outcomes: Outcomes) -> Recalibration:

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from rebalance.core.column_values import Columns
+from rebalance.core.described import described
 from rebalance.core.kinds import Kind
-from rebalance.core.recipe_kinds import Made, made_from
+from rebalance.core.recipe_kinds import Made, described_made
 from rebalance.core.recipe_numbers import Log1p, refuse_outside
 
 # What follows the name of a feature where values are counted that have no logarithm.
@@ -96,6 +97,24 @@ class Recipe:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Recipe:
-        """The recipe that `to_document` described."""
-        made = [made_from(name, document["features"][name]) for name in document["order"]]
-        return cls(tuple(made), document["sources"], tuple(document["drop"]))
+        """The recipe that `to_document` described.
+
+        Raises
+        ------
+        ValueError : it described none.
+        """
+        stored = described(_Stored, document)
+        made = tuple(described_made(name, stored.features[name]) for name in stored.order)
+        if not {source for each in made for source in each.sources} <= stored.sources.keys():
+            raise ValueError("its features are not of its columns")
+        return cls(made, stored.sources, stored.drop)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A recipe as JSON; `order` is that of its features."""
+
+    features: Mapping[str, Mapping[str, Any]]
+    order: tuple[str, ...]
+    sources: Mapping[str, Kind]
+    drop: tuple[str, ...]

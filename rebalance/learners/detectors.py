@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_json
 from rebalance.core.encoding import Encoder
 from rebalance.core.parameters import Value
 from rebalance.errors import FitError
@@ -149,9 +150,9 @@ class Detector(Listed):
         ------
         ArtifactError : it holds something else than such a detector, or one that is not whole.
         """
-        document = json.loads(members["detector.json"])
-        encoder = Encoder.from_document(document["encoder"])
-        features, made_by = len(encoder.names), document["made_by"]
+        stored = read_json(_Stored, members["detector.json"])
+        encoder = Encoder.from_document(stored.encoder)
+        features, made_by = len(encoder.names), stored.made_by
         kept = self._backend.load(self.name, members, features, made_by)
         try:
             kept.score(np.zeros((1, features)))
@@ -161,11 +162,23 @@ class Detector(Listed):
             encoder,
             self.name,
             kept,
-            float(document["center"]),
-            float(document["scale"]),
-            document["fitted_on"],
-            document["commons"],
+            stored.center,
+            stored.scale,
+            stored.fitted_on,
+            stored.commons,
         )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """`detector.json`."""
+
+    encoder: dict[str, Any]
+    made_by: str
+    center: float
+    scale: float
+    fitted_on: int
+    commons: int
 
 
 def fit_alone(name: str, detector: Any, matrix: Floats, threads: int | None = 1) -> tuple[str, ...]:

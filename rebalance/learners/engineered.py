@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from rebalance.core.encoding import Encoder
 from rebalance.core.kinds import Kind
 from rebalance.errors import UsageError
 from rebalance.learners.base import Reads, TrainingRows
@@ -57,8 +58,14 @@ def features_of(fitted: Reads) -> Mapping[str, Kind]:
 
 def recipe_of(fitted: Reads) -> Recipe | None:
     """What a model makes its features by; None where all of them are columns."""
+    encoder = encoder_of(fitted)
+    return None if encoder is None else encoder.recipe
+
+
+def encoder_of(fitted: Reads) -> Encoder | None:
+    """What a model encodes columns by; None where it does not."""
     inner = _encoded(fitted)
-    return inner.encoder.recipe if isinstance(inner, Encoded) else None
+    return inner.encoder if isinstance(inner, Encoded) else None
 
 
 def _encoded(fitted: Reads) -> Reads:

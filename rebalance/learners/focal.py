@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_json
 from rebalance.core.kinds import Kind
 from rebalance.core.losses import focal_score, undo_focal
 from rebalance.learners.base import Fitted
@@ -76,5 +77,7 @@ def with_focal(scores: Fitted, members: Mapping[str, bytes]) -> Fitted:
     """The fitted learner as it is, or as one of scores where `members` say so."""
     if MEMBER not in members:
         return scores
-    document = json.loads(members[MEMBER])
-    return FocalModel(scores, UndoFocal(float(document["gamma"]), float(document["class_shift"])))
+    undo = read_json(UndoFocal, members[MEMBER])
+    if undo.gamma < 0:
+        raise ValueError("the focal loss has a gamma below 0")
+    return FocalModel(scores, undo)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_json
 from rebalance.core.encoding import Encoder
 from rebalance.core.folds import stratified_folds
 from rebalance.core.wording import counted
@@ -22,7 +22,7 @@ from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
 from rebalance.learners.focal_boosting import focal_boosting
 from rebalance.learners.forest import Forest, read_forest
 from rebalance.learners.staged import staged, trees_of
-from rebalance.learners.trees import Trees
+from rebalance.learners.trees import StoredTrees, Trees
 from rebalance.learners.trees_text import trees_text
 
 Floats = NDArray[np.float64]
@@ -85,13 +85,13 @@ class GradientBoosting:
 
     def load(self, members: Mapping[str, bytes]) -> Fitted:
         """The model that `members` described."""
-        document = json.loads(members["gbm.json"])
+        stored = read_json(StoredTrees, members["gbm.json"])
         trees = TreeModel(
-            Encoder.from_document(document["encoder"]),
+            Encoder.from_document(stored.encoder),
             trees_text(members["trees.txt"]),
-            document["rounds"],
-            document["found_by"],
-            stages=tuple(document.get("stages", ())),
+            stored.rounds,
+            stored.found_by,
+            stages=stored.stages,
         )
         return with_focal(trees, members)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_json
 from rebalance.core.encoding import Encoder
 from rebalance.core.folds import class_folds
 from rebalance.errors import FitError
@@ -19,7 +19,7 @@ from rebalance.learners.base import Settings
 from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
 from rebalance.learners.class_base import ClassFitted, ClassRows
 from rebalance.learners.forest import Forest, read_forests
-from rebalance.learners.trees import Trees
+from rebalance.learners.trees import StoredTrees, Trees
 from rebalance.learners.trees_text import trees_text
 
 Floats = NDArray[np.float64]
@@ -92,13 +92,13 @@ class ClassBoosting:
 
     def load(self, members: Mapping[str, bytes]) -> ClassFitted:
         """The model that `members` described."""
-        document = json.loads(members["gbm.json"])
+        stored = read_json(StoredTrees, members["gbm.json"])
         return ClassTreeModel(
-            Encoder.from_document(document["encoder"]),
+            Encoder.from_document(stored.encoder),
             trees_text(members["trees.txt"]),
-            document["rounds"],
-            document["found_by"],
-            classes=document["classes"],
+            stored.rounds,
+            stored.found_by,
+            classes=stored.classes,
         )
 
 

@@ -29,6 +29,8 @@ GRADIENT_TOLERANCE = 1e-9
 PATH_TOLERANCE = 1e-5
 MAX_ITERATIONS = 200
 MAX_INNER_ITERATIONS = 1000
+# Of a step of one standard error: far below anything the data can tell.
+LARGEST_EXCESS = 1e-3
 # Newton steps after which one must have vanished at a maximum.
 LAST_STEPS = 5
 # Of the information of the rarer class's rows, so little is left where offsets decide all classes.
@@ -163,8 +165,6 @@ def maximise(problem: Problem, penalty: Penalty, start: Floats | None = None) ->
     FitError : no convergence; offsets that decide everything; or, without a penalty, columns that
         say the same thing or classes that can be separated.
     """
-    from glum import GeneralizedLinearRegressor
-
     tolerance = GRADIENT_TOLERANCE
     if start is not None or penalty.l1:
         tolerance = PATH_TOLERANCE * problem.rarer**0.5 / problem.weight.sum()
@@ -172,6 +172,21 @@ def maximise(problem: Problem, penalty: Penalty, start: Floats | None = None) ->
         start = problem.start()
     if penalty.none:
         _check_columns(problem)
+    best = _solve(problem, penalty, start, tolerance)
+    if penalty.l1 and _excess(problem, penalty, best.coefficients) > LARGEST_EXCESS:
+        # Classes that can be separated leave little information, and a standard error's gradient
+        # is far smaller than the rarer class's weight lets one expect.
+        tolerance = PATH_TOLERANCE * _unit(problem, best.coefficients) / problem.weight.sum()
+        again = _solve(problem, penalty, best.coefficients, tolerance)
+        best = Maximum(again.coefficients, best.iterations + again.iterations)
+    _check(problem, penalty, best.coefficients)
+    return best
+
+
+def _solve(problem: Problem, penalty: Penalty, start: Floats, tolerance: float) -> Maximum:
+    """What glum finds from a start, up to a gradient over the weights' sum."""
+    from glum import GeneralizedLinearRegressor
+
     count = problem.z.shape[1]
     l1 = np.full(count, 2 * penalty.l1)
     l1[0] = 0.0
@@ -205,7 +220,8 @@ def maximise(problem: Problem, penalty: Penalty, start: Floats | None = None) ->
                 raise _separable(by_size(problem, apart)) from exc
             raise _no_fit(str(exc).splitlines()[0]) from exc
     found = np.asarray(solver.coef_, dtype=np.float64)
-    _check(problem, penalty, found)
+    if not np.isfinite(problem.eta(found)).all():
+        raise _no_fit("the coefficients are not finite")
     return Maximum(found, int(solver.n_iter_))
 
 
@@ -234,23 +250,28 @@ def _check(problem: Problem, penalty: Penalty, found: Floats) -> None:
     ------
     FitError : they do not hold.
     """
-    eta = problem.eta(found)
-    if not np.isfinite(eta).all():
-        raise _no_fit("the coefficients are not finite")
     if penalty.none:
         _check_bounded(problem, found)
-    residual = problem.weight * (problem.y_true - probability(eta))
-    gradient = problem.z.T @ residual - penalty.diagonal(len(found)) * found
+    excess = _excess(problem, penalty, found)
+    if excess > LARGEST_EXCESS:
+        raise _no_fit(f"the gradient is still {excess * _unit(problem, found):.3g}")
+
+
+def _excess(problem: Problem, penalty: Penalty, found: Floats) -> float:
+    """The largest gradient beyond what the penalty balances, in steps of one standard error."""
+    gradient = problem.gradient(found) - penalty.diagonal(len(found)) * found
     l1 = np.full(len(found), penalty.l1)
     l1[0] = 0.0
     excess = np.where(
         found == 0, np.maximum(np.abs(gradient) - l1, 0), np.abs(gradient - l1 * np.sign(found))
     )
-    # A step of one standard error has a gradient of about sqrt(sum w p (1 - p)); 1e-3 of it is
-    # far below anything the data can tell.
-    spread = np.sqrt(np.abs(residual).sum())
-    if excess.max() > 1e-3 * max(spread, 1e-8):
-        raise _no_fit(f"the gradient is still {excess.max():.3g}")
+    return float(excess.max() / _unit(problem, found))
+
+
+def _unit(problem: Problem, found: Floats) -> float:
+    """The gradient that a step of one standard error has, about sqrt(sum w p (1 - p))."""
+    residual = problem.weight * (problem.y_true - probability(problem.eta(found)))
+    return max(float(np.sqrt(np.abs(residual).sum())), 1e-8)
 
 
 def _check_bounded(problem: Problem, found: Floats) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_json
 from rebalance.core.encoding import Encoder
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import LEARNING_RATE, LEAVES, MAX_ROUNDS, PATIENCE
@@ -77,9 +78,10 @@ class HistogramTrees(Encoded):
 
     def members(self) -> dict[str, bytes]:
         """The encoder as JSON, the trees by skops."""
+        one = len(self.levels) == 1
         document = {
             "encoder": self.encoder.to_document(),
-            "level": self.levels[0] if len(self.levels) == 1 else list(self.levels),
+            **({"level": self.levels[0]} if one else {"levels": list(self.levels)}),
             "found_by": self.found_by,
             "made_by": self.made_by,
         }
@@ -87,6 +89,17 @@ class HistogramTrees(Encoded):
             "boosting.json": json.dumps(document, sort_keys=True).encode(),
             "trees.skops": to_member(self.trees),
         }
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """`boosting.json`: one level, or those of all classes."""
+
+    encoder: dict[str, Any]
+    found_by: str
+    made_by: str
+    level: float | None = None
+    levels: tuple[float, ...] = ()
 
 
 class _Boosting(Listed):
@@ -134,15 +147,15 @@ class _Boosting(Listed):
         ------
         ArtifactError : it holds something else than trees, or trees that are not whole.
         """
-        document = json.loads(members["boosting.json"])
-        encoder = Encoder.from_document(document["encoder"])
-        trees = from_member(members["trees.skops"], PARTS, document["made_by"])
-        levels = tuple(map(float, np.ravel(document["level"])))
-        if not isinstance(trees, list) or len(trees) % len(levels):
-            raise damaged(document["made_by"], "there are no trees, or not one for each class")
+        stored = read_json(_Stored, members["boosting.json"])
+        encoder = Encoder.from_document(stored.encoder)
+        trees = from_member(members["trees.skops"], PARTS, stored.made_by)
+        levels = stored.levels if stored.level is None else (stored.level,)
+        if not isinstance(trees, list) or not levels or len(trees) % len(levels):
+            raise damaged(stored.made_by, "there are no trees, or not one for each class")
         for tree in trees:
-            _check(tree, len(encoder.names), document["made_by"])
-        return HistogramTrees(encoder, levels, trees, document["found_by"], document["made_by"])
+            _check(tree, len(encoder.names), stored.made_by)
+        return HistogramTrees(encoder, levels, trees, stored.found_by, stored.made_by)
 
     def _find_rounds(
         self,

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_array, read_json
 from rebalance.core.encoding import Encoder, learn_encoder
 from rebalance.core.inference import Spread, estimates, model_based, shrinkage
 from rebalance.core.linear import LinearScore
@@ -25,7 +26,6 @@ from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
 from rebalance.learners.glm import Maximum, Penalty, Problem, maximise, one_thread
 from rebalance.learners.penalties import choose_penalty
 from rebalance.learners.separation import undetermined
-from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
 
@@ -156,22 +156,34 @@ class Logistic:
 
     def load(self, members: Mapping[str, bytes]) -> Fitted:
         """The model that `members` described; older ones have neither l1 nor estimates."""
-        document = json.loads(members["logistic.json"])
-        encoder = Encoder.from_document(document["encoder"])
-        stored = np.load(io.BytesIO(members["coefficients.npy"]), allow_pickle=False)
-        if stored.shape != (1 + len(encoder.names),) or stored.dtype != np.float64:
-            raise damaged("the coefficients", "they are not those of the features")
+        stored = read_json(_Stored, members["logistic.json"])
+        encoder = Encoder.from_document(stored.encoder)
+        size = 1 + len(encoder.names)
+        coefficients = read_array(members["coefficients.npy"], np.float64, size)
         found = LinearModel(
             encoder,
-            float(stored[0]),
-            stored[1:],
-            Penalty(document.get("l1", 0.0), document["l2"]),
-            document.get("penalty_found_by", "given"),
-            document["iterations"],
-            document.get("estimates"),
-            document.get("cross_validation"),
+            float(coefficients[0]),
+            coefficients[1:],
+            Penalty(stored.l1, stored.l2),
+            stored.penalty_found_by,
+            stored.iterations,
+            stored.estimates,
+            stored.cross_validation,
         )
         return with_focal(found, members)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """`logistic.json`."""
+
+    encoder: dict[str, Any]
+    l2: float
+    iterations: int
+    l1: float = 0.0
+    penalty_found_by: str = "given"
+    estimates: dict[str, Any] | None = None
+    cross_validation: dict[str, Any] | None = None
 
 
 def _estimates(

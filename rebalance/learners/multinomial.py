@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.class_linear import ClassScores
+from rebalance.core.described import read_array, read_json
 from rebalance.core.encoding import Encoder, learn_encoder
 from rebalance.core.softmax import fit_softmax
 from rebalance.errors import FitError
@@ -21,7 +22,6 @@ from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassFitted, ClassRows
 from rebalance.learners.encoded import LEVEL_ROWS, MAX_LEVELS, Encoded
 from rebalance.learners.penalties import DEFAULT_L2
-from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
 
@@ -111,17 +111,20 @@ class Multinomial:
 
     def load(self, members: Mapping[str, bytes]) -> ClassFitted:
         """The model that `members` described."""
-        document = json.loads(members["multinomial.json"])
-        encoder = Encoder.from_document(document["encoder"])
-        stored = np.load(io.BytesIO(members["coefficients.npy"]), allow_pickle=False)
-        if stored.ndim != 2 or len(stored) != 1 + len(encoder.names) or stored.dtype != np.float64:
-            raise damaged("the coefficients", "they are not those of the features")
-        return MultinomialModel(
-            encoder,
-            stored,
-            document["l2"],
-            document["iterations"],
-        )
+        stored = read_json(_Stored, members["multinomial.json"])
+        encoder = Encoder.from_document(stored.encoder)
+        size = 1 + len(encoder.names)
+        coefficients = read_array(members["coefficients.npy"], np.float64, size, None)
+        return MultinomialModel(encoder, coefficients, stored.l2, stored.iterations)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """`multinomial.json`."""
+
+    encoder: dict[str, Any]
+    l2: float
+    iterations: int
 
 
 def _no_fit(reason: str) -> FitError:

@@ -11,13 +11,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.correction import log_odds, probability
+from rebalance.core.described import read_array, read_json
 from rebalance.core.encoding import Encoder
 from rebalance.learners.encoded import Encoded
 from rebalance.learners.skops_member import PLAIN, damaged, from_member, to_member
@@ -114,21 +115,28 @@ def load_votes(name: str, members: Mapping[str, bytes]) -> TreeVotes:
     ------
     ArtifactError : it holds something else than trees, or trees that are not whole.
     """
-    document = json.loads(members["ensemble.json"])
-    encoder = Encoder.from_document(document["encoder"])
-    made_by = document["made_by"]
+    stored = read_json(_Stored, members["ensemble.json"])
+    encoder = Encoder.from_document(stored.encoder)
+    made_by, bags = stored.made_by, stored.bags
     trees = from_member(members["trees.skops"], TREES, made_by)
-    weights = np.load(io.BytesIO(members["weights.npy"]), allow_pickle=False)
-    if weights.ndim != 1 or weights.dtype != np.float64 or document["form"] not in get_args(Form):
-        raise damaged(made_by, "its weights are no numbers")
-    if not isinstance(trees, list) or not len(trees) == len(weights) == sum(document["bags"]):
+    weights = read_array(members["weights.npy"], np.float64, sum(bags))
+    if not isinstance(trees, list) or len(trees) != len(weights) or min(bags, default=0) < 1:
         raise damaged(made_by, "the number of trees is another")
     for tree in trees:
         check_tree(tree, len(encoder.names), made_by)
         if tree.value.shape[1:] != (1, 2):
             raise damaged(made_by, "a tree is not of two classes")
-    bags = tuple(document["bags"])
-    return TreeVotes(encoder, name, trees, document["form"], bags, weights, made_by)
+    return TreeVotes(encoder, name, trees, stored.form, bags, weights, made_by)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """`ensemble.json`."""
+
+    encoder: dict[str, Any]
+    form: Form
+    bags: tuple[int, ...]
+    made_by: str
 
 
 def check_tree(tree: Any, features: int, made_by: str) -> None:

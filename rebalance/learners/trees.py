@@ -91,6 +91,17 @@ class Trees(Encoded):
         return Booster(model_str=self.text)
 
 
+@dataclass(frozen=True)
+class StoredTrees:
+    """`gbm.json`."""
+
+    encoder: dict[str, Any]
+    rounds: int
+    found_by: str
+    stages: tuple[Mapping[str, Any], ...] = ()
+    classes: int = 2
+
+
 def read_by_trees(encoder: Encoder, text: str) -> Encoder:
     """The encoder of the columns that trees split on; of all, where there is no split."""
     used = {encoder.terms[position].feature for position in features_used(text)}

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rebalance.core.described import read_json
 from rebalance.core.encoding import Encoder
 from rebalance.errors import ArtifactError, FitError, UsageError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
@@ -96,6 +97,17 @@ class XgboostModel(Encoded):
         return found
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """`xgboost.json`."""
+
+    encoder: dict[str, Any]
+    rounds: int
+    found_by: str
+    made_by: str
+    classes: int | None = None
+
+
 class _Boosting(Listed):
     """base_margin = offset + baseline, so trees learn what is missing."""
 
@@ -163,14 +175,14 @@ class _Boosting(Listed):
         ------
         ArtifactError : the trees are not whole.
         """
-        document = json.loads(members["xgboost.json"])
+        stored = read_json(_Stored, members["xgboost.json"])
         found = XgboostModel(
-            Encoder.from_document(document["encoder"]),
+            Encoder.from_document(stored.encoder),
             members["trees.ubj"],
-            document["rounds"],
-            document["found_by"],
-            document["made_by"],
-            document.get("classes"),
+            stored.rounds,
+            stored.found_by,
+            stored.made_by,
+            stored.classes,
         )
         if found._booster.num_features() != len(found.encoder.terms):
             raise ArtifactError(

@@ -175,8 +175,8 @@ def range_of(efficiency: float, error: float) -> tuple[float, float]:
     return efficiency / times, min(efficiency * times, 1.0)
 
 
-def curve(plan: Mapping[str, Any], score: str, correction: str) -> Curve:
-    """One curve of the document that `efficiency_curves` gave.
+def curve(plan: Mapping[str, Any], score: str, correction: str, place: str = "") -> Curve:
+    """One curve of the document that `efficiency_curves` gave; `place` says where it is from.
 
     Raises
     ------
@@ -188,6 +188,7 @@ def curve(plan: Mapping[str, Any], score: str, correction: str) -> Curve:
         raise ArtifactError(
             "the pilot does not know how much information a sample keeps: it is of an earlier "
             "version",
+            where=place,
             remedy="make it again with 'rebalance pilot'",
         ) from exc
 
@@ -203,14 +204,16 @@ def tell_rough(
         )
 
 
-def rate_for(plan: Mapping[str, Any], score: str, correction: str, efficiency: float) -> float:
+def rate_for(
+    plan: Mapping[str, Any], score: str, correction: str, efficiency: float, place: str = ""
+) -> float:
     """The rate at which a sample keeps this share of the information.
 
     Raises
     ------
     UsageError : no rate of the plan does; says which can be had.
     """
-    known = curve(plan, score, correction)
+    known = curve(plan, score, correction, place)
     rate = known.rate(efficiency)
     if rate is None:
         low = math.ceil(1000 * known.efficiencies[0]) / 1000

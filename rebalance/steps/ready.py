@@ -20,7 +20,7 @@ from rebalance.steps.information import curve, known_between, rate_for, tell_rou
 from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known
 from rebalance.steps.withheld import why_withheld
-from rebalance.storage.artifacts import read_artifact
+from rebalance.storage import artifacts
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.held import HELD_BYTES
 from rebalance.storage.inputs import open_table
@@ -86,7 +86,9 @@ def is_of_classes(asked: Asked) -> bool:
     """
     if asked.class_rates is not None:
         return True
-    return asked.pilot is not None and "classes" in read_artifact(asked.pilot, "pilot")[0]["label"]
+    if asked.pilot is None:
+        return False
+    return artifacts.is_of_classes(artifacts.read_artifact(asked.pilot, "pilot")[0])
 
 
 def check_sample_outputs(asked: Asked) -> str | None:
@@ -201,7 +203,8 @@ def ready(asked: Asked, context: Context) -> Ready:
         and budget.rate is not None
         and _is_planned(read, terms, asked)
     ):
-        known_curve = curve(read.plan, sampler.score, asked.correction or "offset")
+        place = f"file '{asked.pilot}'"
+        known_curve = curve(read.plan, sampler.score, asked.correction or "offset", place)
         planned = known_curve.efficiency(budget.rate)
         if planned is not None:
             correction = asked.correction or "offset"
@@ -290,7 +293,9 @@ def _budget(sampler: Sampler, pilot: Pilot | None, asked: Asked, context: Contex
             "off by a tenth and more"
         )
     correction = asked.correction or "offset"
-    return asked.budget.at_rate(rate_for(pilot.plan, sampler.score, correction, efficiency))
+    place = f"file '{asked.pilot}'"
+    rate = rate_for(pilot.plan, sampler.score, correction, efficiency, place)
+    return asked.budget.at_rate(rate)
 
 
 def _known(

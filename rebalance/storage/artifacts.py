@@ -13,13 +13,15 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from rebalance.errors import ArtifactError, DataError
+from rebalance.errors import ArtifactError, DataError, RebalanceError
 from rebalance.storage.remote import is_uri, read_bytes
+
+T = TypeVar("T")
 
 FORMAT = 3  # the newest that is read; models that make features by a recipe are of it
 CLASSES_FORMAT = 2  # those of many classes
@@ -32,7 +34,7 @@ _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, KeyError, TypeError, ValueError, OSError,
     EOFError, RuntimeError, OverflowError,
 )  # fmt: skip
-# What making a model of such parts can raise where they are not what they should be.
+# What making something of altered parts can raise, which may be anything.
 _WRONG_PARTS = (*_DAMAGE, IndexError, AttributeError, AssertionError, ArithmeticError)
 
 
@@ -56,7 +58,23 @@ def pack(kind: str, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -
     return body + _digest(body).encode()
 
 
-def unpack(content: bytes, kind: str, title: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+class Members(dict[str, bytes]):
+    """The members of an artifact by name; `last` is the one that was asked for last."""
+
+    last = _MANIFEST
+
+    def __getitem__(self, name: str) -> bytes:
+        self.last = name
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The member, or the default where there is none."""
+        if name not in self:
+            return default
+        return self[name]
+
+
+def unpack(content: bytes, kind: str, title: str) -> tuple[dict[str, Any], Members]:
     """The manifest and members of an artifact.
 
     Raises
@@ -79,7 +97,7 @@ def unpack(content: bytes, kind: str, title: str) -> tuple[dict[str, Any], dict[
             remedy=again,
         )
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
+        archive = _opened(content)
         manifest = json.loads(archive.read(_MANIFEST))
         found, number = manifest["kind"], int(manifest["format"])
     except _DAMAGE as exc:
@@ -96,33 +114,62 @@ def unpack(content: bytes, kind: str, title: str) -> tuple[dict[str, Any], dict[
             where=where,
             remedy=f"name a file made by 'rebalance {_maker(kind)}'",
         )
-    with undamaged(kind, title):
-        return manifest, {name: archive.read(name) for name in manifest["members"]}
+    with undamaged(kind, lambda: where, again):
+        return manifest, Members({name: archive.read(name) for name in manifest["members"]})
 
 
-@contextmanager
-def undamaged(kind: str, title: str) -> Iterator[None]:
-    """Make an artifact's parts into what they are of, where they may not be what they should be.
+def restored(
+    content: bytes, kind: str, title: str, make: Callable[[dict[str, Any], Members], T]
+) -> T:
+    """What `make` makes of an artifact's manifest and members, which may hold anything.
 
-    Whoever writes the digests of altered parts anew can write anything.
+    Whoever writes the digests of altered parts anew can write what they like.
 
     Raises
     ------
-    ArtifactError : one is missing, or no such part.
+    ArtifactError : see `unpack`; also where a member is missing or not what it should be: it is
+        named, the one asked for last.
+    """
+    manifest, members = unpack(content, kind, title)
+
+    def place() -> str:
+        return f"file '{title}', member '{members.last}'"
+
+    with undamaged(kind, place, f"make it again with 'rebalance {_maker(kind)}'"):
+        return make(manifest, members)
+
+
+@contextmanager
+def undamaged(kind: str, place: Callable[[], str], remedy: str) -> Iterator[None]:
+    """Whatever goes wrong here is damage to an artifact, which is in this place.
+
+    Raises
+    ------
+    ArtifactError : something went wrong.
     """
     try:
         yield
+    except ArtifactError as exc:
+        exc.where = exc.where or place()
+        raise
+    except RebalanceError as exc:
+        where = f" ({exc.where})" if exc.where else ""
+        what = f"the {kind} is damaged: {exc.what}{where}"
+        raise ArtifactError(what, where=place(), remedy=remedy) from exc
     except _WRONG_PARTS as exc:
         first = (str(exc).strip().splitlines() or [""])[0]
         missing = f"it has no {first}" if isinstance(exc, KeyError) else first
-        raise ArtifactError(
-            f"the {kind} is damaged: {missing or type(exc).__name__}",
-            where=f"file '{title}'",
-            remedy=f"make it again with 'rebalance {_maker(kind)}'",
-        ) from exc
+        what = f"the {kind} is damaged: {missing or type(exc).__name__}"
+        raise ArtifactError(what, where=place(), remedy=remedy) from exc
 
 
-def read_artifact(path: str, kind: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+def is_of_classes(manifest: Mapping[str, Any]) -> bool:
+    """Whether a pilot's or a model's label, or a design's, has many classes."""
+    label = manifest.get("label")
+    return isinstance(label, dict) and "classes" in label
+
+
+def read_artifact(path: str, kind: str) -> tuple[dict[str, Any], Members]:
     """The manifest and members of an artifact in a file.
 
     Raises
@@ -164,7 +211,7 @@ def named_bytes(name: str, kind: str, remedy: str) -> bytes:
 def _altered(content: bytes) -> str:
     """The member that is not as it was written, as far as a damaged zip lets one see."""
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
+        archive = _opened(content)
         members = json.loads(archive.read(_MANIFEST))["members"]
     except _DAMAGE:
         return f"'{_MANIFEST}' or the zip around it"
@@ -176,6 +223,14 @@ def _altered(content: bytes) -> str:
             pass
         return f"'{name}'"
     return "the zip around its members"
+
+
+def _opened(content: bytes) -> zipfile.ZipFile:
+    """The zip, once sure that its members are not larger than it."""
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    if sum(entry.file_size for entry in archive.infolist()) > len(content):
+        raise zipfile.BadZipFile("its members are packed, as those of no artifact are")
+    return archive
 
 
 def _digest(content: bytes) -> str:

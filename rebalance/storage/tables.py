@@ -25,7 +25,7 @@ from rebalance.storage.text_schema import TextSchema
 OWN_PREFIX = "rb_"
 _GUESS_BYTES = 1 << 20
 _PACKED = (".gz", ".zst", ".bz2")
-_TARGETS: dict[Kind, pa.DataType] = {
+FEATURE_TYPES: dict[Kind, pa.DataType] = {
     "number": pa.float64(),
     "category": pa.string(),
     "boolean": pa.bool_(),
@@ -55,9 +55,9 @@ class Batch:
         if kind_of(array.type) == kind:
             return self._form(name).filled(array)
         if kind != "time":
-            return self._cast(name, _TARGETS[kind], as_feature=True)
+            return self._cast(name, FEATURE_TYPES[kind], as_feature=True)
         decided = self.schema.field(name).type
-        return self._cast(name, decided if kind_of(decided) == "time" else _TARGETS[kind])
+        return self._cast(name, decided if kind_of(decided) == "time" else FEATURE_TYPES[kind])
 
     def features(self, kinds: Mapping[str, Kind]) -> dict[str, pa.Array]:
         """The columns that a model reads."""
@@ -101,7 +101,7 @@ class Batch:
         array, form = self.source.column(name), self._form(name)
         if array.type == dtype:
             return form.filled(array)
-        is_lenient = as_feature and (array.type, dtype) == (TEXT, _TARGETS["number"])
+        is_lenient = as_feature and (array.type, dtype) == (TEXT, FEATURE_TYPES["number"])
         read = form.numbers if is_lenient else partial(form.cast, dtype=dtype)
         try:
             return read(array)

@@ -65,7 +65,7 @@ def test_an_older_design_has_no_draw_key_and_no_pilots_rows() -> None:
         del document[name]
     assert Design.from_document(document) == design()
     del document["rate"]
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="'rate' is missing"):
         Design.from_document(document)
 
 

@@ -173,6 +173,31 @@ def test_how_far_a_ridge_draws_coefficients_is_told() -> None:
     assert held.estimates["largest_shrinkage"] == pytest.approx(drawn_by, rel=0.05)
 
 
+def elastic_net(
+    x: np.ndarray, y: np.ndarray, offset: np.ndarray, weight: np.ndarray, l1: float, l2: float
+) -> np.ndarray:
+    """scipy's maximum, of standardised features: intercept and slopes, shape (1 + d,)."""
+    z = np.column_stack([np.ones(len(y)), (x - x.mean(0)) / x.std(0)])
+    end = z.shape[1]
+
+    # Each slope as the difference of two numbers of 0 or more, whose sum is its absolute value.
+    def loss(parts: np.ndarray) -> tuple[float, np.ndarray]:
+        beta = np.append(parts[:1], parts[1:end] - parts[end:])
+        eta = z @ beta + offset
+        value = weight @ (np.logaddexp(0, eta) - y * eta)
+        value += l1 * parts[1:].sum() + l2 / 2 * beta[1:] @ beta[1:]
+        gradient = z.T @ (weight * (1 / (1 + np.exp(-eta)) - y))
+        slopes = gradient[1:] + l2 * beta[1:]
+        return float(value), np.concatenate([gradient[:1], slopes + l1, -slopes + l1])
+
+    bounds = [(None, None)] + [(0, None)] * (2 * end - 2)
+    options = {"ftol": 0.0, "gtol": 1e-9, "maxiter": 100_000, "maxfun": 1_000_000}
+    best = minimize(
+        loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
+    return np.append(best[:1], best[1:end] - best[end:])
+
+
 @pytest.mark.parametrize(("l1", "l2"), [(3.0, 0.0), (20.0, 5.0), (60.0, 0.0)])
 def test_lasso_and_elastic_net_are_scipys(l1: float, l2: float) -> None:
     x, y, offset = drawn(9)
@@ -181,25 +206,8 @@ def test_lasso_and_elastic_net_are_scipys(l1: float, l2: float) -> None:
     settings = Settings(l1=l1, l2=l2, estimates=True)
     fitted = get_learner("logistic").fit(rows(x, y, offset, weight), settings)
     assert isinstance(fitted, LinearModel)
-    z = np.column_stack([np.ones(len(y)), (x - x.mean(0)) / x.std(0)])
-
-    # Each slope as the difference of two numbers of 0 or more, whose sum is its absolute value.
-    def loss(parts: np.ndarray) -> tuple[float, np.ndarray]:
-        beta = np.concatenate([parts[:1], parts[1:7] - parts[7:]])
-        eta = z @ beta + offset
-        value = weight @ (np.logaddexp(0, eta) - y * eta)
-        value += l1 * parts[1:].sum() + l2 / 2 * beta[1:] @ beta[1:]
-        gradient = z.T @ (weight * (1 / (1 + np.exp(-eta)) - y))
-        slopes = gradient[1:] + l2 * beta[1:]
-        return float(value), np.concatenate([gradient[:1], slopes + l1, -slopes + l1])
-
-    bounds = [(None, None)] + [(0, None)] * 12
-    options = {"ftol": 1e-15, "gtol": 1e-7, "maxiter": 10_000}
-    best = minimize(
-        loss, np.zeros(13), jac=True, method="L-BFGS-B", bounds=bounds, options=options
-    ).x
-    slopes = best[1:7] - best[7:]
-    assert fitted.intercept == pytest.approx(best[0], abs=1e-3)
+    intercept, *slopes = elastic_net(x, y, offset, weight, l1, l2)
+    assert fitted.intercept == pytest.approx(intercept, abs=1e-3)
     assert fitted.slopes == pytest.approx(slopes, abs=1e-3)
     assert ((fitted.slopes == 0) == (np.abs(slopes) < 1e-4)).all()
     assert fitted.summary()["slopes_not_zero"] == int((np.abs(slopes) >= 1e-4).sum())
@@ -252,8 +260,21 @@ def test_offsets_that_decide_every_class_are_refused() -> None:
             get_learner("logistic").fit(rows(x, y, np.where(y, 300.0, -300.0)), settings)
 
 
-def test_separable_classes_have_a_lasso() -> None:
-    x = np.linspace(-1, 1, 200)[:, None]
-    fitted = get_learner("logistic").fit(rows(x, x[:, 0] > 0, np.zeros(200)), Settings(l1=1.0))
+@pytest.mark.parametrize(
+    ("how", "l1"), [("whole", 0.001), ("whole", 0.1), ("group", 0.01), ("group", 0.1)]
+)
+def test_separable_classes_have_a_lasso(how: str, l1: float) -> None:
+    # One feature tells the classes apart, or one group has no positives: the likelihood rises for
+    # ever, and the penalty alone keeps the slope finite.
+    generator = np.random.default_rng(1)
+    x, y = generator.standard_normal((400, 3)), generator.random(400) < 0.1
+    if how == "whole":
+        x[:, 2] = np.where(y, 5 + np.abs(x[:, 2]), -np.abs(x[:, 2]))
+    else:
+        x[:, 2] = generator.random(400) < 0.1
+        y &= x[:, 2] == 0
+    none, one = np.zeros(400), np.ones(400)
+    fitted = get_learner("logistic").fit(rows(x, y, none), Settings(l1=l1))
     assert isinstance(fitted, LinearModel)
-    assert 0 < fitted.slopes[0] < 1_000
+    found = np.append(fitted.intercept, fitted.slopes)
+    assert found == pytest.approx(elastic_net(x, y, none, one, l1, 0.0), abs=1e-3)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.design import Design
 from rebalance.core.kinds import Kind
-from rebalance.core.labels import Label
 from rebalance.samplers import Sampler, get_sampler
 from rebalance.steps.artifacts.named_design import named_design
 from rebalance.steps.artifacts.pilot import Pilot, load_pilot
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
-from rebalance.steps.artifacts.stored import Columns
+from rebalance.steps.artifacts.stored import Columns, one_row, require_finite
 from rebalance.storage.artifacts import TWO_CLASSES_FORMAT
 from rebalance.storage.remote import exists
 from rebalance.storage.tables import Batch
@@ -65,12 +63,17 @@ class Drawn:
         ------
         ArtifactError : damaged, of a newer format, or with another pilot than it was made with.
         """
-        return cls(*unseal(text, title, _design, load_pilot))
+        return unseal(text, title, Design.from_document, load_pilot, _drawn)
 
 
-def _design(document: Mapping[str, Any]) -> Design:
-    Label.from_document(document["label"])  # raises where it has many classes
-    return Design.from_document(document)
+def _drawn(design: Design, pilot: Pilot | None) -> Drawn:
+    """Both, once sure that they fit together."""
+    drawn = Drawn(design, pilot)
+    if design.correctable:
+        with np.errstate(all="ignore"):
+            columns = {} if pilot is None else one_row(pilot.fitted)
+            require_finite(drawn.offset_of(columns, 1), 1)
+    return drawn
 
 
 def read_design(path: str, metadata: Mapping[bytes, bytes]) -> Drawn | None:

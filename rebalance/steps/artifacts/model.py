@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from rebalance import __version__
 from rebalance.core.correction import to_population, to_sample
 from rebalance.core.costs import Costs
+from rebalance.core.described import described
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label
 from rebalance.core.losses import AS_ROWS_ARE, Reweighted
@@ -19,7 +21,8 @@ from rebalance.core.recalibration import Recalibration, read_recalibration
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
 from rebalance.steps.artifacts.drawn import Drawn
-from rebalance.storage.artifacts import pack, read_artifact, undamaged
+from rebalance.steps.artifacts.stored import one_row, require_finite
+from rebalance.storage.artifacts import artifact_bytes, pack, restored
 from rebalance.storage.tables import Batch
 
 Floats = NDArray[np.float64]
@@ -179,28 +182,50 @@ def read_model(path: str) -> Model:
     ------
     ArtifactError : see `storage.artifacts.read_artifact`.
     """
-    manifest, members = read_artifact(path, "model")
-    with undamaged("model", path):
-        return _model(manifest, members, path)
+    return restored(artifact_bytes(path, "model"), "model", path, partial(_model, path))
 
 
-def _model(manifest: Mapping[str, Any], members: Mapping[str, bytes], path: str) -> Model:
+@dataclass(frozen=True)
+class _Manifest:
+    """What is needed of the manifest beside the label; earlier versions lack the last fields."""
+
+    learner: str
+    correction: str
+    scale: Literal["population", "sample", "score"]
+    starts_from_pilot: bool
+    constant_log_odds: float
+    summary: Mapping[str, Any]
+    sample_weight: str | None
+    recalibration: Mapping[str, Any] | None = None
+    needs_calibration: bool = False
+    reweighted: Reweighted = AS_ROWS_ARE
+    output_scale: Literal["population", "sample"] = "population"
+    costs: Costs | None = None
+
+
+def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> Model:
+    label, stored = Label.from_document(manifest["label"]), described(_Manifest, manifest)
+    if stored.reweighted.gamma < 0:
+        raise ValueError("'reweighted/gamma' is below 0")
+    again = stored.recalibration
+    recalibration = None if again is None else read_recalibration(again)
+    fitted = get_learner(stored.learner).load(members)
+    require_finite(fitted.log_odds(one_row(fitted), np.array([stored.constant_log_odds])), 1)
     design = members.get("design.json")
-    recalibration, costs = manifest.get("recalibration"), manifest.get("costs")
     return Model(
-        label=Label.from_document(manifest["label"]),
-        learner=manifest["learner"],
-        fitted=get_learner(manifest["learner"]).load(members),
-        correction=manifest["correction"],
-        scale=manifest["scale"],
-        starts_from_pilot=manifest["starts_from_pilot"],
-        constant_log_odds=float(manifest["constant_log_odds"]),
+        label=label,
+        learner=stored.learner,
+        fitted=fitted,
+        correction=stored.correction,
+        scale=stored.scale,
+        starts_from_pilot=stored.starts_from_pilot,
+        constant_log_odds=stored.constant_log_odds,
         drawn=Drawn.from_json(design, f"{path} (its design)") if design else None,
-        summary=manifest["summary"],
-        sample_weight=manifest["sample_weight"],
-        recalibration=read_recalibration(recalibration) if recalibration else None,
-        needs_calibration=manifest.get("needs_calibration", False),
-        reweighted=Reweighted(**manifest.get("reweighted", {})),
-        output_scale=manifest.get("output_scale", "population"),
-        costs=Costs.from_document(costs) if costs else None,
+        summary=stored.summary,
+        sample_weight=stored.sample_weight,
+        recalibration=recalibration,
+        needs_calibration=stored.needs_calibration,
+        reweighted=stored.reweighted,
+        output_scale=stored.output_scale,
+        costs=stored.costs,
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rebalance import __version__
+from rebalance.core.described import described, read_array, read_json
 from rebalance.core.encoding import Encoder
 from rebalance.core.labels import Label
 from rebalance.core.posterior import Posterior
@@ -19,8 +22,8 @@ from rebalance.errors import ArtifactError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted
 from rebalance.learners.logistic import LinearModel
-from rebalance.steps.artifacts.stored import Columns, StoredPilot
-from rebalance.storage.artifacts import artifact_bytes, pack, undamaged, unpack
+from rebalance.steps.artifacts.stored import Columns, StoredPilot, one_row, require_finite
+from rebalance.storage.artifacts import artifact_bytes, is_of_classes, pack, restored
 
 Floats = NDArray[np.float64]
 
@@ -93,51 +96,104 @@ def load_pilot(content: bytes, title: str) -> Pilot:
     ------
     ArtifactError : see `storage.artifacts.unpack`.
     """
-    manifest, members = unpack(content, "pilot", title)
-    with undamaged("pilot", title):
-        return _pilot(content, manifest, members, title)
+    return restored(content, "pilot", title, partial(_pilot, content))
 
 
-def _pilot(
-    content: bytes, manifest: Mapping[str, Any], members: Mapping[str, bytes], title: str
-) -> Pilot:
-    if "classes" in manifest["label"]:
+@dataclass(frozen=True)
+class _Counts:
+    drawn_positives: int
+    drawn_negatives: int
+    negatives: int
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What is needed of the manifest; earlier versions have neither columns nor bound."""
+
+    label: Label
+    learner: str
+    population_log_odds: float
+    drop: tuple[str, ...]
+    key: str | None
+    sample_weight: str | None
+    seed: int
+    made_from: str
+    counts: _Counts
+    columns: Mapping[str, str] = field(default_factory=dict)
+    negatives_draw: float | None = None
+
+    @property
+    def draw(self) -> PilotDraw:
+        """What the pilot was fitted on."""
+        counts = self.counts
+        rate = counts.drawn_negatives / counts.negatives
+        if not (counts.drawn_positives > 0 and 0 < rate <= 1 and 0 <= self.seed < 1 << 64):
+            raise ValueError("what it says of its rows cannot be")
+        return PilotDraw(
+            self.seed, counts.drawn_positives, rate, self.negatives_draw, self.made_from
+        )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What may be in `plan.json`: curves, or why there are none."""
+
+    rates: tuple[float, ...] = ()
+    efficiency: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    standard_error_of_log: Mapping[str, Mapping[str, tuple[float, ...]]] | None = None
+    withheld: str | None = None
+
+    def check(self) -> None:
+        """Check that the curves are curves over the rates.
+
+        Raises
+        ------
+        ValueError : they are not.
+        """
+        errors = self.standard_error_of_log
+        curves = [self.efficiency, *([] if errors is None else [errors])]
+        names = [{(each, score) for each in of for score in of[each]} for of in curves]
+        lengths = {len(curve) for of in curves for each in of.values() for curve in each.values()}
+        rising = all(low < high for low, high in pairwise((0.0, *self.rates)))
+        if not rising or lengths - {len(self.rates) or None} or names[0] != names[-1]:
+            raise ValueError("its curves are not of its rates")
+
+
+def _pilot(content: bytes, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> Pilot:
+    if is_of_classes(manifest):
         raise ArtifactError(
             "the pilot is of many classes, where one of a positive value is needed",
-            where=f"file '{title}'",
             remedy="make one with 'rebalance pilot --positive VALUE'",
         )
-    counts = manifest["counts"]
-    outer = np.load(io.BytesIO(members["positives_outer.npy"]), allow_pickle=False)
-    if outer.ndim != 2 or outer.dtype != np.float64:
-        raise ValueError("what it holds of its positives is no matrix")
+    stored = described(_Manifest, manifest)
+    draw = stored.draw
+    fitted = get_learner(stored.learner).load(members)
+    require_finite(fitted.log_odds(one_row(fitted), np.array([stored.population_log_odds])), 1)
+    encoder = encoder_of(fitted)
+    size = 2 if encoder is None else 1 + len(encoder.names)
+    plan = members.get("plan.json", b"{}")
+    read_json(_Plan, plan).check()
+    known = members.get("posterior.npy")
     return Pilot(
         content=content,
-        label=Label.from_document(manifest["label"]),
-        learner=manifest["learner"],
-        fitted=get_learner(manifest["learner"]).load(members),
-        population_log_odds=float(manifest["population_log_odds"]),
-        drop=tuple(manifest["drop"]),
-        key=manifest["key"],
-        sample_weight=manifest["sample_weight"],
-        columns=manifest.get("columns", {}),
-        positives_outer=outer,
-        plan=json.loads(members.get("plan.json", b"{}")),
-        draw=PilotDraw(
-            manifest["seed"],
-            counts["drawn_positives"],
-            counts["drawn_negatives"] / counts["negatives"],
-            manifest.get("negatives_draw"),
-            manifest["made_from"],
-        ),
-        known=_posterior(members.get("posterior.npy")),
+        label=stored.label,
+        learner=stored.learner,
+        fitted=fitted,
+        population_log_odds=stored.population_log_odds,
+        drop=stored.drop,
+        key=stored.key,
+        sample_weight=stored.sample_weight,
+        columns=stored.columns,
+        positives_outer=read_array(members["positives_outer.npy"], np.float64, size, size),
+        plan=json.loads(plan),
+        draw=draw,
+        known=None if known is None else _posterior(known, size - 1),
     )
 
 
-def _posterior(member: bytes | None) -> Posterior | None:
-    if member is None:
-        return None
-    return Posterior.from_array(np.load(io.BytesIO(member), allow_pickle=False))
+def _posterior(member: bytes, slopes: int) -> Posterior:
+    length = 2 + slopes + slopes * (slopes + 1) // 2
+    return Posterior.from_array(read_array(member, np.float32, length))
 
 
 def encoder_of(fitted: Fitted) -> Encoder | None:

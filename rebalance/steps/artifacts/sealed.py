@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from rebalance import __version__
 from rebalance.errors import ArtifactError
-from rebalance.storage.artifacts import FORMAT
+from rebalance.storage.artifacts import FORMAT, undamaged
 
 DESIGN_KEY = b"rebalance.design"
 
@@ -30,6 +30,7 @@ class _Pilot(Protocol):
 
 D = TypeVar("D", bound=_Design)
 P = TypeVar("P", bound=_Pilot)
+W = TypeVar("W")
 
 
 def seal(design: Mapping[str, Any], pilot: _Pilot | None, version: int) -> str:
@@ -49,37 +50,32 @@ def unseal(
     title: str,
     read_design: Callable[[Mapping[str, Any]], D],
     load_pilot: Callable[[bytes, str], P],
-) -> tuple[D, P | None]:
-    """The design that `seal` described, and its pilot.
+    make: Callable[[D, P | None], W],
+) -> W:
+    """What `make` makes of the design that `seal` described, and its pilot.
 
     Raises
     ------
     ArtifactError : damaged, of a newer format, or with another pilot than it was made with.
     """
     where, again = f"file '{title}'", "draw the sample again"
-    try:
+    with undamaged("design", lambda: where, again):
         document = json.loads(text)
-        newer = document["kind"] == "design" and document["format"] > FORMAT
-        design = None if newer else read_design(document)
-        packed = None if newer else document["pilot"]
-        digest = None if newer else document.pop("digest")
+        if document["kind"] == "design" and document["format"] > FORMAT:
+            raise ArtifactError(
+                f"the design is of format {document['format']}, and this version reads up to "
+                f"{FORMAT}",
+                remedy="upgrade: pip install -U rebalance-cli",
+            )
+        design = read_design(document)
+        packed, digest = document["pilot"], document.pop("digest")
         content = base64.b64decode(packed, validate=True) if packed else None
-    except (ValueError, KeyError, TypeError) as exc:
-        raise ArtifactError("the design is damaged", where=where, remedy=again) from exc
-    if design is None:
-        raise ArtifactError(
-            f"the design is of format {document['format']}, and this version reads up to {FORMAT}",
-            where=where,
-            remedy="upgrade: pip install -U rebalance-cli",
-        )
-    if digest_of(document) != digest:
-        raise ArtifactError("the design was altered", where=where, remedy=again)
-    pilot = load_pilot(content, f"{title} (its pilot)") if content else None
-    if (pilot.digest if pilot else None) != design.pilot_digest:
-        raise ArtifactError(
-            "the design's pilot is not the one it was made with", where=where, remedy=again
-        )
-    return design, pilot
+        if digest_of(document) != digest:
+            raise ArtifactError("the design was altered", remedy=again)
+        pilot = load_pilot(content, f"{title} (its pilot)") if content else None
+        if (pilot.digest if pilot else None) != design.pilot_digest:
+            raise ArtifactError("the design's pilot is not the one it was made with", remedy=again)
+        return make(design, pilot)
 
 
 def design_sidecar(sample: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from rebalance.core.described import described
 from rebalance.core.documents import plain
 from rebalance.core.labels import Label, is_positive
 from rebalance.core.metrics import score_ranking
@@ -57,26 +59,27 @@ class Outcome:
 
         Raises
         ------
-        KeyError, TypeError : it did not describe one.
+        ValueError : it did not describe one.
         """
-        scores, uncorrected = document["scores"], document.get("uncorrected")
-        return cls(
-            way=str(document["way"]),
-            fold=int(document["fold"]),
-            rows=int(document["rows"]),
-            positives=int(document["positives"]),
-            test_rows=int(document["test_rows"]),
-            test_positives=int(document["test_positives"]),
-            seconds={name: float(value) for name, value in document["seconds"].items()},
-            finishing=float(document["finishing"]),
-            scores=_numbers(scores),
-            uncorrected=_numbers(uncorrected) if uncorrected is not None else None,
-            notes=tuple(document.get("notes", ())),
-        )
+        scores = described(_Scores, document)
+        found = described(cls, {**document, "scores": {}, "uncorrected": None})
+        uncorrected = None if scores.uncorrected is None else _numbers(scores.uncorrected)
+        return replace(found, scores=_numbers(scores.scores), uncorrected=uncorrected)
 
 
-def _numbers(document: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float("nan") if value is None else value for name, value in document.items()}
+@dataclass(frozen=True)
+class _Scores:
+    """Those of an outcome as JSON, which has null for NaN."""
+
+    scores: Mapping[str, float | None]
+    uncorrected: Mapping[str, float | None] | None = None
+
+
+def _numbers(document: Mapping[str, float | None]) -> dict[str, float]:
+    missing = [name for name in METRICS if name not in document]
+    if missing:
+        raise ValueError(f"there is no {missing[0]}")
+    return {name: math.nan if value is None else value for name, value in document.items()}
 
 
 def score_column(path: str, label: Label, column: str, precision: float) -> dict[str, float]:

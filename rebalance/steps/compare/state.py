@@ -107,12 +107,12 @@ class State:
     def _read(self, line: str, number: int) -> Outcome:
         try:
             return Outcome.from_document(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise self._strange(number) from None
+        except (ValueError, ArithmeticError, RecursionError) as exc:
+            raise self._strange(number, f": {exc}") from None
 
-    def _strange(self, line: int) -> ArtifactError:
+    def _strange(self, line: int, why: str = "") -> ArtifactError:
         return ArtifactError(
-            f"line {line} is not one of a comparison's state",
+            f"line {line} is not one of a comparison's state{why}",
             where=f"file '{self._path}'",
             remedy="name another file with --state",
         )

@@ -29,9 +29,9 @@ READ: dict[str, Callable[[str], object]] = {
     "hist-gbm": read_model,
     "isolation-forest": read_model,
     "pilot": read_pilot,
-    "class-logistic": read_if_class_model,
-    "class-gbm": read_if_class_model,
-    "class-pilot": read_if_class_pilot,
+    "class-logistic": lambda path: read_if_class_model(path) or read_model(path),
+    "class-gbm": lambda path: read_if_class_model(path) or read_model(path),
+    "class-pilot": lambda path: read_if_class_pilot(path) or read_pilot(path),
 }
 
 

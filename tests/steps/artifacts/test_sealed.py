@@ -39,7 +39,7 @@ def load(content: bytes, title: str) -> Pilot:
 
 
 def opened(text: str) -> tuple[Design, Pilot | None]:
-    return unseal(text, "d.json", read, load)
+    return unseal(text, "d.json", read, load, lambda design, pilot: (design, pilot))
 
 
 PILOT = Pilot(b"\x00trees")

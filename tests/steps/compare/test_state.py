@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rebalance.errors import ArtifactError
-from rebalance.steps.compare.outcome import Outcome
+from rebalance.steps.compare.outcome import METRICS, Outcome
 from rebalance.steps.compare.state import State
 from rebalance.steps.context import Context
 
@@ -16,7 +16,7 @@ HEADER = {"table": "abc", "label": "y", "seed": 0}
 
 
 def outcome(fold: int) -> Outcome:
-    scores = {"log_loss": 0.1, "roc_auc": float("nan")}
+    scores = dict.fromkeys(METRICS, 0.1) | {"roc_auc": float("nan")}
     return Outcome("none x gbm", fold, 80, 8, 20, 2, {"train": 0.5}, 0.6, scores, scores, ("so",))
 
 

@@ -16,9 +16,9 @@ from rebalance.core.kinds import Kind
 from rebalance.core.known import UNKNOWN
 from rebalance.steps.artifacts.named_design import named_design
 from rebalance.steps.artifacts.sealed import DESIGN_KEY, design_sidecar, seal, unseal
-from rebalance.steps.artifacts.stored import Columns
+from rebalance.steps.artifacts.stored import Columns, one_row, require_finite
 from rebalance.steps.classes.artifacts.pilot import ClassPilot, load_class_pilot
-from rebalance.storage.artifacts import CLASSES_FORMAT, named_bytes
+from rebalance.storage.artifacts import CLASSES_FORMAT, is_of_classes, named_bytes
 from rebalance.storage.remote import exists
 
 Floats = NDArray[np.float64]
@@ -61,7 +61,17 @@ class ClassDrawn:
         ------
         ArtifactError : damaged, of a newer format, or with another pilot than it was made with.
         """
-        return cls(*unseal(text, title, ClassDesign.from_document, load_class_pilot))
+        return unseal(text, title, ClassDesign.from_document, load_class_pilot, _drawn)
+
+
+def _drawn(design: ClassDesign, pilot: ClassPilot | None) -> ClassDrawn:
+    """Both, once sure that they fit together."""
+    drawn = ClassDrawn(design, pilot)
+    if design.correctable:
+        with np.errstate(all="ignore"):
+            columns = {} if pilot is None else one_row(pilot.fitted)
+            require_finite(drawn.log_pi(columns, 1), 1, len(design.label))
+    return drawn
 
 
 def log_scores(pilot: ClassPilot | None, columns: Columns, rows: int, classes: int) -> Floats:
@@ -96,7 +106,6 @@ def read_if_class_design(
         document = json.loads(text)
     except ValueError:
         return None
-    label = document.get("label") if isinstance(document, dict) else None
-    if not isinstance(label, dict) or "classes" not in label:
+    if not isinstance(document, dict) or not is_of_classes(document):
         return None
     return ClassDrawn.from_json(text, title)

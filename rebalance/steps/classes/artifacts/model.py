@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rebalance import __version__
 from rebalance.core.classes import Classes, log_softmax, repeated, to_population
+from rebalance.core.described import described
 from rebalance.core.kinds import Kind
 from rebalance.learners.class_base import ClassFitted
 from rebalance.learners.classes import get_class_learner
+from rebalance.steps.artifacts.stored import one_row, require_finite
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.pilot import ClassPilot
-from rebalance.storage.artifacts import CLASSES_FORMAT, pack, read_artifact, undamaged
+from rebalance.storage.artifacts import (
+    CLASSES_FORMAT,
+    artifact_bytes,
+    is_of_classes,
+    pack,
+    restored,
+    unpack,
+)
 from rebalance.storage.tables import Batch
 
 Floats = NDArray[np.float64]
@@ -44,11 +54,6 @@ class Balance:
     def to_document(self) -> dict[str, Any]:
         """The balance as JSON."""
         return {"name": self.name, "tau": self.tau, "log_shares": list(self.log_shares)}
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Balance:
-        """The balance that `to_document` described."""
-        return cls(document["name"], document["tau"], tuple(document["log_shares"]))
 
 
 @dataclass(frozen=True)
@@ -162,29 +167,53 @@ def read_if_class_model(path: str) -> ClassModel | None:
     ------
     ArtifactError : see `storage.artifacts.read_artifact`.
     """
-    manifest, members = read_artifact(path, "model")
-    with undamaged("model", path):
-        return _model(manifest, members, path) if "classes" in manifest["label"] else None
+    content = artifact_bytes(path, "model")
+    if not is_of_classes(unpack(content, "model", path)[0]):
+        return None
+    return restored(content, "model", path, partial(_model, path))
 
 
-def _model(manifest: Mapping[str, Any], members: Mapping[str, bytes], path: str) -> ClassModel:
-    present = tuple(int(at) for at in manifest["present"])
-    baseline = tuple(float(share) for share in manifest["baseline"])
-    if not len(present) == len(baseline) > 1:
+@dataclass(frozen=True)
+class _Manifest:
+    """What is needed of the manifest beside the classes."""
+
+    present: tuple[int, ...]
+    learner: str
+    correction: str
+    scale: Literal["population", "sample"]
+    starts_from_pilot: bool
+    baseline: tuple[float, ...]
+    balance: Balance | None
+    summary: Mapping[str, Any]
+    sample_weight: str | None
+
+
+def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> ClassModel:
+    label = Classes.from_document(manifest["label"])
+    stored = described(_Manifest, manifest)
+    present, places = stored.present, range(len(label))
+    if not len(present) == len({*present} & {*places}) == len(stored.baseline) > 1:
         raise ValueError("its classes are not those of its baseline")
-    design, balance = members.get("design.json"), manifest["balance"]
-    title = f"{path} (its design)"
+    if stored.balance is not None and len(stored.balance.log_shares) != len(label):
+        raise ValueError("its classes are not those of its balance")
+    fitted = get_class_learner(stored.learner).load(members)
+    scores = fitted.scores(one_row(fitted), np.asfortranarray([stored.baseline]))
+    require_finite(scores, 1, len(present))
+    design = members.get("design.json")
+    drawn = ClassDrawn.from_json(design, f"{path} (its design)") if design else None
+    if drawn is not None and len(drawn.design.label) != len(label):
+        raise ValueError("its classes are not those of its design")
     return ClassModel(
-        label=Classes.from_document(manifest["label"]),
+        label=label,
         present=present,
-        learner=manifest["learner"],
-        fitted=get_class_learner(manifest["learner"]).load(members),
-        correction=manifest["correction"],
-        scale=manifest["scale"],
-        starts_from_pilot=manifest["starts_from_pilot"],
-        baseline=baseline,
-        drawn=ClassDrawn.from_json(design, title) if design else None,
-        balance=Balance.from_document(balance) if balance else None,
-        summary=manifest["summary"],
-        sample_weight=manifest["sample_weight"],
+        learner=stored.learner,
+        fitted=fitted,
+        correction=stored.correction,
+        scale=stored.scale,
+        starts_from_pilot=stored.starts_from_pilot,
+        baseline=stored.baseline,
+        drawn=drawn,
+        balance=stored.balance,
+        summary=stored.summary,
+        sample_weight=stored.sample_weight,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,18 @@ from numpy.typing import NDArray
 
 from rebalance import __version__
 from rebalance.core.classes import Classes, log_softmax, repeated
+from rebalance.core.described import described
 from rebalance.learners.class_base import ClassFitted
 from rebalance.learners.classes import get_class_learner
-from rebalance.steps.artifacts.stored import Columns, StoredPilot
-from rebalance.storage.artifacts import CLASSES_FORMAT, artifact_bytes, pack, undamaged, unpack
+from rebalance.steps.artifacts.stored import Columns, StoredPilot, one_row, require_finite
+from rebalance.storage.artifacts import (
+    CLASSES_FORMAT,
+    artifact_bytes,
+    is_of_classes,
+    pack,
+    restored,
+    unpack,
+)
 
 Floats = NDArray[np.float64]
 
@@ -50,20 +59,46 @@ def load_class_pilot(content: bytes, title: str) -> ClassPilot:
     ------
     ArtifactError : see `storage.artifacts.unpack`.
     """
-    manifest, members = unpack(content, "pilot", title)
-    with undamaged("pilot", title):
-        return ClassPilot(
-            content=content,
-            label=Classes.from_document(manifest["label"]),
-            counts=tuple(manifest["label"]["counts"]),
-            learner=manifest["learner"],
-            fitted=get_class_learner(manifest["learner"]).load(members),
-            baseline=tuple(manifest["baseline"]),
-            drop=tuple(manifest["drop"]),
-            key=manifest["key"],
-            sample_weight=manifest["sample_weight"],
-            columns=manifest["columns"],
-        )
+    return restored(content, "pilot", title, partial(_pilot, content))
+
+
+@dataclass(frozen=True)
+class _Label:
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What is needed of the manifest beside the classes."""
+
+    label: _Label
+    learner: str
+    baseline: tuple[float, ...]
+    drop: tuple[str, ...]
+    key: str | None
+    sample_weight: str | None
+    columns: Mapping[str, str]
+
+
+def _pilot(content: bytes, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> ClassPilot:
+    label = Classes.from_document(manifest["label"])
+    stored = described(_Manifest, manifest)
+    if not len(label) == len(stored.label.counts) == len(stored.baseline):
+        raise ValueError("its classes are not those of its counts or its baseline")
+    pilot = ClassPilot(
+        content=content,
+        label=label,
+        counts=stored.label.counts,
+        learner=stored.learner,
+        fitted=get_class_learner(stored.learner).load(members),
+        baseline=stored.baseline,
+        drop=stored.drop,
+        key=stored.key,
+        sample_weight=stored.sample_weight,
+        columns=stored.columns,
+    )
+    require_finite(pilot.log_prob(one_row(pilot.fitted)), 1, len(label))
+    return pilot
 
 
 def read_if_class_pilot(path: str) -> ClassPilot | None:
@@ -75,6 +110,4 @@ def read_if_class_pilot(path: str) -> ClassPilot | None:
     """
     content = artifact_bytes(path, "pilot")
     manifest, _ = unpack(content, "pilot", path)
-    with undamaged("pilot", path):
-        many = "classes" in manifest["label"]
-    return load_class_pilot(content, path) if many else None
+    return load_class_pilot(content, path) if is_of_classes(manifest) else None
