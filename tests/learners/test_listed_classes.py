@@ -89,7 +89,7 @@ def test_models_of_other_classes_are_refused() -> None:
     given, learner = rows(), get_class_learner("hist-gbm")
     members = dict(learner.fit(given, Settings(rounds=2)).members())
     document = json.loads(members["boosting.json"])
-    document["level"] = document["level"][:3]
+    document["levels"] = document["levels"][:3]
     members["boosting.json"] = json.dumps(document).encode()
     with pytest.raises(ArtifactError, match="not one for each class"):
         learner.load(members)
