@@ -20,6 +20,12 @@ from rebalance.cli.main import cli
 settings.register_profile("rebalance", deadline=None, derandomize=True)
 settings.load_profile("rebalance")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that processes beside each other end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 INTERCEPT = -4.5
 SLOPES = (1.0, -0.7, 0.5)
 
