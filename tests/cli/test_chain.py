@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,10 +146,9 @@ def test_a_design_of_another_sample_or_an_altered_one_is_refused(
 
 
 def test_artifacts_that_are_read_are_not_written(
-    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke
+    simulated: Simulated, piloted: Path, tmp_path: Path, done: Invoke, rebalance: Invoke
 ) -> None:
-    pilot, drawn = tmp_path / "p.rbl", tmp_path / "s.csv"
-    done(["pilot", simulated.path, "-l", "y", "-o", pilot, "-q"])
+    pilot, drawn = Path(shutil.copy(piloted, tmp_path)), tmp_path / "s.csv"
     base = ["sample", simulated.path, "--pilot", pilot, "--rate", 0.1]
     assert rebalance([*base, "-o", drawn, "--design", pilot]).exit_code == 2
     done([*base, "-o", drawn, "-q"])
