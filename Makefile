@@ -10,8 +10,10 @@ QUIET := --quiet --disable-pip-version-check
 demo: $(READY)  ## flights: everything against 5% of the negatives, in one table
 	@$(BIN)/python -m tests.benchmarks.demo
 
-# Tests run beside each other: a thread that waits must not keep a core busy.
+# Tests run beside each other: a thread that waits must not keep a core busy. They start processes
+# by the hundred, and each would compile what is not kept.
 test lowest: export OMP_WAIT_POLICY := passive
+test lowest: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY)  ## all tests, the slow ones too
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
