@@ -27,8 +27,9 @@ from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
 from rebalance.steps.suited import method_for, model_of_classes, pilot_for, refuse_unusable
 from rebalance.steps.together import made_together
-from rebalance.steps.train import TrainResult, train
+from rebalance.steps.train import train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.trained import TrainResult
 from rebalance.steps.weighting import PLAIN, Weighting
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
