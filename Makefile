@@ -10,10 +10,12 @@ QUIET := --quiet --disable-pip-version-check
 demo: $(READY)  ## flights: everything against 5% of the negatives, in one table
 	@$(BIN)/python -m tests.benchmarks.demo
 
-# Tests run beside each other: a thread that waits must not keep a core busy.
+# Tests run beside each other: a thread that waits must not keep a core busy. They start processes
+# by the hundred, and each would compile what is not kept.
 test lowest: export OMP_WAIT_POLICY := passive
+test lowest: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY)  ## all tests, the slow ones too
-	@$(BIN)/python -m pytest -q -n auto
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 check: lint test  ## what CI runs: format, lint, types, import rules, tests, docs, README commands
 
@@ -51,7 +53,7 @@ lowest:  ## the tests with the lowest versions that pyproject.toml admits
 	@test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest
 	@$(VENV)-lowest/bin/python -m pip install $(QUIET) --upgrade 'pip>=25.1'
 	@$(VENV)-lowest/bin/python -m pip install $(QUIET) --constraint .ci/lowest.txt --group dev --editable .
-	@$(VENV)-lowest/bin/python -m pytest -q -n auto \
+	@$(VENV)-lowest/bin/python -m pytest -q -n auto --dist worksteal \
 		--deselect tests/test_docs.py::test_the_command_reference_is_what_the_commands_say
 
 $(READY): pyproject.toml

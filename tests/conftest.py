@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,21 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from rebalance.cli.main import cli
+from rebalance.core.design import Budget
+from rebalance.steps.context import Context
+from rebalance.steps.pilot import pilot
+from rebalance.steps.ready import Asked
+from rebalance.steps.sample import sample
 
 # Time is no property: the machine may be busy. The same examples each time: a failure stays.
 settings.register_profile("rebalance", deadline=None, derandomize=True)
 settings.load_profile("rebalance")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that processes beside each other end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
 
 INTERCEPT = -4.5
 SLOPES = (1.0, -0.7, 0.5)
@@ -84,7 +96,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Invoke = Callable[[Sequence[object]], Result]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rebalance() -> Invoke:
     """Run the command line and give its result."""
 
@@ -96,7 +108,7 @@ def rebalance() -> Invoke:
     return invoke
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def done(rebalance: Invoke) -> Invoke:
     """Run the command line, and expect it to succeed."""
 
@@ -108,11 +120,23 @@ def done(rebalance: Invoke) -> Invoke:
     return invoke
 
 
-@pytest.fixture
-def drawn(simulated: Simulated, tmp_path: Path, done: Invoke) -> Path:
-    """A nonuniform sample of 5% of the negatives."""
-    done(["pilot", simulated.path, "-l", "y", "-o", tmp_path / "p.rbl", "-q"])
-    out = tmp_path / "s.parquet"
-    arguments = ["--pilot", tmp_path / "p.rbl", "--rate", 0.05, "-o", out, "-q"]
-    done(["sample", simulated.path, *arguments])
+@pytest.fixture(scope="session")
+def piloted(simulated: Simulated) -> Path:
+    """A pilot of the population, to be read only."""
+    out = simulated.path.with_name("p.rbl")
+    pilot([str(simulated.path)], "y", str(out), context=Context())
     return out
+
+
+@pytest.fixture(scope="session")
+def drawn_once(simulated: Simulated, piloted: Path) -> Path:
+    out = simulated.path.with_name("s.parquet")
+    asked = Asked([str(simulated.path)], str(out), Budget(rate=0.05), pilot=str(piloted))
+    sample(asked, Context())
+    return out
+
+
+@pytest.fixture
+def drawn(drawn_once: Path, tmp_path: Path) -> Path:
+    """A nonuniform sample of 5% of the negatives, the test's own."""
+    return Path(shutil.copy(drawn_once, tmp_path))

@@ -20,9 +20,36 @@ README = (ROOT / "README.md").read_text()
 NOT_RUN = ("make ", "pip install", "git clone")
 
 
-def blocks(path: Path) -> list[str]:
-    """The shell commands of a page."""
-    return re.findall(r"```sh\n(.*?)```", path.read_text(), re.DOTALL)
+PAGES = ("README.md", "calibration.md", "classes.md", "correction.md", "features.md")
+WRITTEN = re.compile(r"(?:-o|>|--plot|--plan|--design) ([\w.]+)")
+
+
+def text_of(page: str) -> str:
+    return README if page == "README.md" else (ROOT / "rebalance" / "guide" / page).read_text()
+
+
+def chains(text: str) -> list[list[str]]:
+    """A page's blocks of shell commands; those that use what another one writes follow it."""
+    found: list[tuple[list[str], set[str]]] = []
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        if block.startswith(NOT_RUN):
+            continue
+        chain, names, others = [block], set(WRITTEN.findall(block)), []
+        for before, written in found:
+            if written & set(block.split()):
+                chain, names = [*before, *chain], names | written
+            else:
+                others.append((before, written))
+        found = [*others, (chain, names)]
+    return [chain for chain, _ in found]
+
+
+def test_blocks_that_share_no_file_are_chains_of_their_own() -> None:
+    make, use, other, both = "a b -o x.csv\n", "c x.csv -o z\n", "d -o y.csv\n", "e y.csv z\n"
+    page = "".join(f"```sh\n{block}```\n" for block in ("make demo\n", make, other, use))
+    assert chains(page) == [[other], [make, use]]
+    assert chains(f"{page}```sh\n{both}```\n") == [[make, use, other, both]]
+    assert all(chains(text_of(page)) for page in PAGES)
 
 
 def test_every_page_of_the_guide_is_in_the_readme() -> None:
@@ -48,16 +75,18 @@ def test_the_changelog_knows_this_version() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", ["README.md", "calibration.md", "classes.md", "correction.md", "features.md"]
+    "blocks",
+    [
+        pytest.param(chain, id=f"{page}-{number}")
+        for page in PAGES
+        for number, chain in enumerate(chains(text_of(page)), 1)
+    ],
 )
-def test_the_commands_of_a_page_run(tmp_path: Path, page: str) -> None:
+def test_the_commands_of_a_page_run(tmp_path: Path, blocks: list[str]) -> None:
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     programs = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    path = ROOT / page if page == "README.md" else ROOT / "rebalance" / "guide" / page
-    run = [block for block in blocks(path) if not block.startswith(NOT_RUN)]
-    assert run
-    for block in run:
+    for block in blocks:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
             cwd=tmp_path,

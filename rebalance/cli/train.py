@@ -14,7 +14,7 @@ from rebalance.cli.output import Console, facts
 from rebalance.core.wording import counted
 
 if TYPE_CHECKING:
-    from rebalance.steps.train import TrainResult
+    from rebalance.steps.trained import TrainResult
 
 
 @click.command(cls=WithModels)
@@ -119,9 +119,9 @@ def train(
     from rebalance.steps.classes.balancing import balancing_of
     from rebalance.steps.recalibrate import Wanted
     from rebalance.steps.staged import stages_shown
-    from rebalance.steps.train import TrainResult
     from rebalance.steps.train import train as step
     from rebalance.steps.train_task import TrainAsked
+    from rebalance.steps.trained import TrainResult
     from rebalance.steps.weighting import Weighting
 
     asked = TrainAsked(

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.correction import offset, probability
+from rebalance.core.correction import probability
 from rebalance.core.documents import plain
-from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import stratified_folds
-from rebalance.core.kinds import Kind
 from rebalance.core.metrics import score
 from rebalance.errors import UsageError
 from rebalance.learners import get_learner
-from rebalance.learners.base import Learner, Settings, TrainingRows
+from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
 from rebalance.learners.engineered import features_of
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
@@ -29,18 +27,14 @@ from rebalance.steps.artifacts.pilot import pilot_content
 from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.draw import Draw, DrawOptions, draw_rows
-from rebalance.steps.features import (
-    check_total,
-    choose_features,
-    tell_left_out,
-    whole,
-)
-from rebalance.steps.information import plan_of
+from rebalance.steps.features import choose_features, tell_left_out
+from rebalance.steps.information import Planned, plan_of
 from rebalance.steps.memory import HEAVY, Need, open_within
-from rebalance.steps.recipes import engineering
+from rebalance.steps.pilot_rows import pilot_rows, population_weight
+from rebalance.steps.recipes import Engineering, engineering
 from rebalance.steps.withheld import SUSPICIOUS_AUC, withheld_plan
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
-from rebalance.storage.tables import located
+from rebalance.storage.tables import Table, located
 
 FOLDS = 5
 DEFAULT_SIZE = 5000
@@ -120,63 +114,31 @@ def pilot(
     chosen = PILOT_TREES if model == "gbm" else Settings()
     settings = replace(chosen, seed=seed, threads=context.threads)
     if isinstance(draw, ClassDraw):
-        if plan is not None:
-            raise UsageError(
-                "--plan is for two classes: the information that samples of many classes keep is "
-                "not known",
-                remedy="leave it out, or choose one class with --positive",
-            )
+        _refuse_plan_of_classes(plan)
         task = ClassPilotTask(table, made, output, model, size, drop, key, sample_weight, settings)
         return class_pilot(draw, task, context)
-    rows = made.rows(_training_rows(draw, made.needed, options), table.place, None)
+    rows = made.rows(pilot_rows(draw, made.needed, options), table.place, None)
     with located(table.place, None):
         fitted = learner.fit(rows, settings)
     tell_left_out(fitted.left_out, context)
     quality = _out_of_fold(learner, rows, settings, draw, context)
-    withheld = withheld_plan(draw.counts["drawn_positives"], quality["roc_auc"])
+    withheld = _withheld(draw, quality, plan, context)
+    planned = _planned(fitted, rows, draw, made, options=options, place=table.place)
     if withheld is not None:
-        leak = quality["roc_auc"] > SUSPICIOUS_AUC
-        context.note(
-            withheld["withheld"]
-            + ("; look for a leak with 'rebalance profile'" if leak else "")
-            + (f"; '{plan}' is not drawn" if plan is not None else "")
-        )
-    found = fitted.log_odds(rows.columns, rows.baseline)
+        planned = replace(planned, curves=withheld)
     manifest = {
         "created_by": {"command": "pilot", "model": model, "size": size, "positive": positive},
-        "seed": seed,
-        "label": draw.label.to_document(),
         "learner": model,
-        **made.manifest(table),
-        "columns": {field.name: str(field.type) for field in table.schema},
         "drop": list(drop),
         "key": key,
-        "sample_weight": sample_weight,
-        "counts": draw.counts,
-        "negatives_draw": draw.negatives_draw,
-        "population_log_odds": float(rows.baseline[0]),
+        **_manifest(table, draw, made, options, rows.baseline),
         "out_of_fold": plain(quality),
-        "made_from": table.digest,
     }
-    with _one_thread():
-        stand = draw.stand or draw
-        standing = rows
-        if draw.stand is not None:
-            own = _training_rows(stand, made.needed, options)
-            standing = made.rows(own, table.place, None)
-        weight = _population_weight(standing, stand)
-        planned = plan_of(fitted, rows, standing, weight, stand.stands_for)
-        if withheld is not None:
-            planned = replace(planned, curves=withheld)
-    grid = np.linspace(0, 1, 101)
     content = pilot_content(
         manifest,
         made.model(fitted),
         planned.outer,
-        {
-            "positives": np.quantile(found[draw.y_true], grid),
-            "negatives": np.quantile(found[~draw.y_true], grid),
-        },
+        _percentiles(fitted, rows),
         planned.curves,
         known=planned.known,
     )
@@ -200,26 +162,78 @@ def pilot(
     )
 
 
-def _training_rows(draw: Draw, kinds: dict[str, Kind], options: DrawOptions) -> TrainingRows:
-    columns = {name: whole(draw.table.column(name)) for name in kinds}
-    weight = None
-    if options.sample_weight is not None:
-        weight = whole(draw.table.column(options.sample_weight)).to_numpy()
-        check_total(weight, draw.y_true, options.sample_weight)
-        weight = weight / weight.mean()  # their scale must not change a fit
-    drawn = np.array([draw.y_true.sum()]), np.array([(~draw.y_true).sum()])
-    shift = offset(drawn[1] / draw.negatives, drawn[0] / draw.positives)[0]
-    count = len(draw.y_true)
-    return TrainingRows(
-        columns=columns,
-        kinds=kinds,
-        y_true=draw.y_true,
-        # The whole shift log(n_1 N_0 / (n_0 N_1)) is an offset: what is fitted is the population.
-        offset=np.full(count, shift),
-        baseline=np.full(count, draw.population_log_odds + _log_mean_ratio(draw.y_true, weight)),
-        sample_weight=weight,
-        draws=uniforms(options.seed, Purpose.FOLDS, 0, count),
-    )
+def _refuse_plan_of_classes(plan: str | None) -> None:
+    if plan is not None:
+        raise UsageError(
+            "--plan is for two classes: the information that samples of many classes keep is "
+            "not known",
+            remedy="leave it out, or choose one class with --positive",
+        )
+
+
+def _withheld(
+    draw: Draw, quality: Mapping[str, float], plan: str | None, context: Context
+) -> dict[str, Any] | None:
+    """Why such a pilot plans nothing, where that is so; said, too."""
+    withheld = withheld_plan(draw.counts["drawn_positives"], quality["roc_auc"])
+    if withheld is not None:
+        leak = quality["roc_auc"] > SUSPICIOUS_AUC
+        context.note(
+            withheld["withheld"]
+            + ("; look for a leak with 'rebalance profile'" if leak else "")
+            + (f"; '{plan}' is not drawn" if plan is not None else "")
+        )
+    return withheld
+
+
+def _planned(
+    fitted: Fitted,
+    rows: TrainingRows,
+    draw: Draw,
+    made: Engineering,
+    *,
+    options: DrawOptions,
+    place: str,
+) -> Planned:
+    """The plan, by the rows drawn, or by more that stand for the table."""
+    with _one_thread():
+        stand = draw.stand or draw
+        standing = rows
+        if draw.stand is not None:
+            standing = made.rows(pilot_rows(stand, made.needed, options), place, None)
+        weight = population_weight(standing, stand)
+        return plan_of(fitted, rows, standing, weight, stand.stands_for)
+
+
+def _percentiles(fitted: Fitted, rows: TrainingRows) -> dict[str, NDArray[np.float64]]:
+    """The percentiles of each class's log odds, shape (101,)."""
+    found = fitted.log_odds(rows.columns, rows.baseline)
+    grid = np.linspace(0, 1, 101)
+    return {
+        "positives": np.quantile(found[rows.y_true], grid),
+        "negatives": np.quantile(found[~rows.y_true], grid),
+    }
+
+
+def _manifest(
+    table: Table,
+    draw: Draw,
+    made: Engineering,
+    options: DrawOptions,
+    baseline: NDArray[np.float64],
+) -> dict[str, Any]:
+    """What was drawn of what."""
+    return {
+        "seed": options.seed,
+        "label": draw.label.to_document(),
+        **made.manifest(table),
+        "columns": {field.name: str(field.type) for field in table.schema},
+        "sample_weight": options.sample_weight,
+        "counts": draw.counts,
+        "negatives_draw": draw.negatives_draw,
+        "population_log_odds": float(baseline[0]),
+        "made_from": table.digest,
+    }
 
 
 def _out_of_fold(
@@ -241,13 +255,8 @@ def _out_of_fold(
         fitted = learner.fit(rows.take(~inside), settings)
         outside = rows.take(inside)
         found[inside] = fitted.log_odds(outside.columns, outside.baseline)
-    quality = score(rows.y_true, probability(found), _population_weight(rows, draw))
+    quality = score(rows.y_true, probability(found), population_weight(rows, draw))
     return {name: quality[name] for name in names}
-
-
-def _population_weight(rows: TrainingRows, draw: Draw) -> NDArray[np.float64]:
-    """Weights that make the draw stand for the table, shape (n,); the user's count too."""
-    return draw.stands_for if rows.sample_weight is None else draw.stands_for * rows.sample_weight
 
 
 def _one_thread() -> Any:
@@ -255,10 +264,3 @@ def _one_thread() -> Any:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)
-
-
-def _log_mean_ratio(y_true: NDArray[np.bool_], weight: NDArray[np.float64] | None) -> float:
-    """How far the user's weights move the log odds: the log of the classes' mean weights."""
-    if weight is None:
-        return 0.0
-    return float(np.log(weight[y_true].mean() / weight[~y_true].mean()))

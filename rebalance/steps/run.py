@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rebalance import __version__
@@ -26,13 +25,12 @@ from rebalance.steps.recalibrate import AUTO, Wanted
 from rebalance.steps.sample import SampleResult, sample
 from rebalance.steps.split import split
 from rebalance.steps.suited import method_for, model_of_classes, pilot_for, refuse_unusable
-from rebalance.steps.together import made_together
-from rebalance.steps.train import TrainResult, train
+from rebalance.steps.together import directory_for, made_together
+from rebalance.steps.train import train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.trained import TrainResult
 from rebalance.steps.weighting import PLAIN, Weighting
-from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
-from rebalance.storage.remote import is_uri
 from rebalance.storage.tables import Table, located
 
 DEFAULT_RATIO = 5.0
@@ -98,7 +96,7 @@ def run(
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
     sources = [*inputs, *([features] if features else [])]
-    target = _directory(directory, sources, clobber=clobber)
+    target = directory_for(directory, FILES.values(), sources, clobber=clobber)
     pilot_model = pilot_model or pilot_for(model)
     learner = refuse_unusable(model, weighting.settings(settings), recalibrate, sample_weight)
     weighting.refuse_unknown(learner, settings)
@@ -106,15 +104,7 @@ def run(
     try:
         positives, negatives = _look(table, label, positive, context)
     except ManyClassesError as exc:
-        if class_rates is None and (budget is None or (budget.rows or budget.ratio) is None):
-            remedy = f"{WAYS}; or one class against all others with --positive VALUE"
-            raise UsageError(exc.what, where=exc.where, remedy=remedy) from exc
-        if recalibrate not in (AUTO, "none"):
-            raise UsageError(
-                f"--recalibrate {recalibrate} is for two classes, and the label has many",
-                remedy="leave it out, or name one class with --positive",
-            ) from exc
-        weighting.refuse_many_classes()
+        _refuse_for_classes(exc, budget, class_rates, recalibrate, weighting)
         files = [str(path) for path in table.paths]
         asked = ClassRunAsked(
             files, label, budget, class_rates, test, time, key, method, pilot_model,
@@ -122,11 +112,7 @@ def run(
             drop, sample_weight, settings, weighting, features,
         )  # fmt: skip
         return class_run(target, asked, context)
-    if class_rates is not None:
-        raise UsageError(
-            f"rates of classes are given, and '{label}' has a positive value",
-            remedy="give one --rate, the share of the negatives",
-        )
+    _refuse_class_rates(class_rates, label)
     kept = budget or _default_budget(positives, negatives, context)
     if key is None and time is None and kept.efficiency is None:
         kept.negatives(positives - round(test * positives), negatives - round(test * negatives))
@@ -151,6 +137,33 @@ def run(
         context=context,
     )
     return made_together(target, FILES, make)
+
+
+def _refuse_for_classes(
+    found: ManyClassesError,
+    budget: Budget | None,
+    class_rates: Mapping[str, float] | None,
+    recalibrate: str,
+    weighting: Weighting,
+) -> None:
+    """Refuse what many classes do not have, and ask for what they need."""
+    if class_rates is None and (budget is None or (budget.rows or budget.ratio) is None):
+        remedy = f"{WAYS}; or one class against all others with --positive VALUE"
+        raise UsageError(found.what, where=found.where, remedy=remedy) from found
+    if recalibrate not in (AUTO, "none"):
+        raise UsageError(
+            f"--recalibrate {recalibrate} is for two classes, and the label has many",
+            remedy="leave it out, or name one class with --positive",
+        ) from found
+    weighting.refuse_many_classes()
+
+
+def _refuse_class_rates(class_rates: Mapping[str, float] | None, label: str) -> None:
+    if class_rates is not None:
+        raise UsageError(
+            f"rates of classes are given, and '{label}' has a positive value",
+            remedy="give one --rate, the share of the negatives",
+        )
 
 
 def _steps(
@@ -240,7 +253,7 @@ def _steps(
         and isinstance(evaluated, Evaluation)
     ):  # many classes are refused before the split
         raise UsageError("the label has many classes", remedy="name one with --positive VALUE")
-    steps: dict[str, Any] = {
+    steps = {
         "split": parts,
         "pilot": piloted,
         "sample": sampled,
@@ -248,30 +261,16 @@ def _steps(
         "predict": predicted,
         "evaluate": evaluated,
     }
-    report: dict[str, Any] = {"report_format": REPORT_FORMAT, "made_with": __version__}
-    report |= {name: result.document() for name, result in steps.items()}
-    report = renamed(plain(report), {path: FILES[name] for name, path in paths.items()})
+    report = _report({name: step.document() for name, step in steps.items()}, paths)
     return RunResult(sampled, trained, evaluated, report)
 
 
-def _directory(directory: str, inputs: Sequence[str], *, clobber: bool) -> Path:
-    """The directory for the artifacts, once sure that they can go there."""
-    if is_uri(directory):
-        raise UsageError(
-            f"'{directory}' is an address, and the artifacts need a local directory",
-            remedy="name one with --output, and copy it when it is made",
-        )
-    target = Path(directory).resolve()
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"'{directory}' is a file", remedy="name a directory with --output")
-    if not target.parent.is_dir():
-        raise UsageError(
-            f"the folder '{target.parent}' does not exist",
-            remedy=f"make it first: mkdir -p '{target.parent}'",
-        )
-    if target.is_dir():
-        check_outputs([str(target / file) for file in FILES.values()], inputs, clobber=clobber)
-    return target
+def _report(documents: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any]:
+    """What `report.json` says of the steps, the artifacts by their names in the directory."""
+    report = {"report_format": REPORT_FORMAT, "made_with": __version__, **documents}
+    names = {path: FILES[name] for name, path in paths.items()}
+    found: dict[str, Any] = renamed(plain(report), names)
+    return found
 
 
 def _look(table: Table, label: str, positive: str | None, context: Context) -> tuple[int, int]:

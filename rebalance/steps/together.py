@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
-from rebalance.storage.atomic import write_bytes
+from rebalance.errors import UsageError
+from rebalance.storage.atomic import check_outputs, write_bytes
+from rebalance.storage.remote import is_uri
 
 
 class Reported(Protocol):
@@ -39,3 +41,30 @@ def made_together(
         for name, file in files.items():
             Path(paths[name]).replace(target / file)
     return result
+
+
+def directory_for(
+    directory: str, files: Iterable[str], inputs: Sequence[str], *, clobber: bool
+) -> Path:
+    """The directory for these artifacts, once sure that they can go there.
+
+    Raises
+    ------
+    UsageError : they cannot.
+    """
+    if is_uri(directory):
+        raise UsageError(
+            f"'{directory}' is an address, and the artifacts need a local directory",
+            remedy="name one with --output, and copy it when it is made",
+        )
+    target = Path(directory).resolve()
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"'{directory}' is a file", remedy="name a directory with --output")
+    if not target.parent.is_dir():
+        raise UsageError(
+            f"the folder '{target.parent}' does not exist",
+            remedy=f"make it first: mkdir -p '{target.parent}'",
+        )
+    if target.is_dir():
+        check_outputs([str(target / file) for file in files], inputs, clobber=clobber)
+    return target

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from rebalance.core.labels import ManyClassesError
-from rebalance.learners import OF_SOME, get_learner
-from rebalance.learners.base import Learner, Settings
+from rebalance.learners import get_learner
+from rebalance.learners.base import Learner
 from rebalance.learners.catalogue import AUTO, entry_of
-from rebalance.learners.engineered import features_of
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.calibrate import calibrate, calibrate_out_of_fold, open_natural
-from rebalance.steps.choice import Choice, as_gbm, choose, tell_many_classes
+from rebalance.steps.choice import as_gbm, choose, tell_many_classes
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn, read_if_class_design
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.context import Context
-from rebalance.steps.corrected import tell_corrected, weighting_of
 from rebalance.steps.designed import with_pilots_kinds
-from rebalance.steps.estimates import tell_estimates, with_estimates
+from rebalance.steps.estimates import with_estimates
 from rebalance.steps.features import choose_features, tell_left_out
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import Calibrated, Wanted
@@ -40,52 +36,10 @@ from rebalance.steps.train_task import (
     task_of,
     tell_limits,
 )
+from rebalance.steps.trained import Trained, TrainResult
 from rebalance.steps.weigh import weigh
-from rebalance.steps.weighting import described
-from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
+from rebalance.storage.atomic import check_artifact, check_outputs
 from rebalance.storage.tables import Table, located
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What was fitted, on how many rows, and how it is corrected and calibrated.
-
-    corrected : a kind of `core.corrections`; None where nothing was sampled, or where `scale` is
-        "sample" and probabilities are left as fitted.
-    """
-
-    output: str
-    model: str
-    correction: str
-    rows: int
-    positives: int
-    negatives: int
-    features: int
-    summary: Mapping[str, Any]
-    corrected: str | None = None
-    estimates: Mapping[str, Any] | None = None
-    cross_validation: Mapping[str, Any] | None = None
-    calibrated: Calibrated | None = None
-    weighting: Mapping[str, Any] | None = None
-    costs: Mapping[str, float] | None = None
-    choice: Choice | None = None
-    scale: str = "population"
-
-    @property
-    def needs_calibration(self) -> bool:
-        """Whether the learner gives the population's probabilities only once it is calibrated."""
-        return entry_of(self.model).needs_calibration
-
-    def document(self) -> dict[str, Any]:
-        """The result as JSON."""
-        found = asdict(replace(self, calibrated=None, choice=None))
-        del found["calibrated"], found["choice"]
-        if self.choice is not None:
-            found["chosen"] = self.choice.document()
-        if self.calibrated is None:
-            return found | {"calibration": None}
-        on = {"on": list(self.calibrated.on) if self.calibrated.on else None}
-        return found | {"calibration": on | self.calibrated.document()}
 
 
 def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult:
@@ -101,32 +55,14 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     learner = _checked(asked)
     need = _need(asked)
     table = open_within(asked.inputs, context, need)
-    single = len(asked.inputs) == 1 or asked.design is not None
-    classes = (
-        read_if_class_design(asked.inputs[0], table.metadata, asked.design) if single else None
-    )
+    classes = _class_design(table, asked)
     if classes is not None:
-        if asked.natural:
-            raise no_population(table)
         return _of_classes(table, classes, asked, context, chosen=auto)
     asked, task = suited(asked, task_of(table, asked), context)
     tell_limits(task.drawn, asked.wanted, context)
     tell_balanced_again(asked.settings, task.drawn, context)
     asked.weighting.check_against(task.drawn, asked.wanted)
-    kinds = choose_features(
-        table,
-        task.label,
-        drop=task.drop,
-        key=task.key,
-        sample_weight=task.sample_weight,
-        context=context,
-    )
-    pilot = task.drawn.pilot if task.drawn else None
-    kinds = with_pilots_kinds(kinds, pilot, table)
-    barred = {"label": task.label, "key": task.key, "weight": task.sample_weight}
-    made = engineering_of_sample(
-        asked.features, table, kinds, pilot, no_features=barred, drop=task.drop, context=context
-    )
+    made = _features(table, task, asked, context)
     measured_on = None
     if asked.wanted.on:
         held = estimate(table, need, 0, 0)
@@ -147,47 +83,40 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
         asked.weighting.refuse_unknown(learner, asked.settings)
     again = _fit(learner, table, loaded, task=task, made=made, asked=asked, context=context)
     calibrated = _calibrated(again, measured_on, asked.wanted, context)
-    trained = again.model
-    if calibrated is not None:
-        trained = replace(trained, recalibration=calibrated.recalibration)
-    positives = int(loaded.y_true.sum())
-    negatives = len(loaded.y_true) - positives
-    manifest = {
-        "created_by": {
-            "command": "train",
-            "model": AUTO if auto else asked.model,
-            "natural": asked.natural,
-            **_given(asked.settings),
-            **described(asked.weighting),
-        },
-        "seed": asked.settings.seed,
-        **made.manifest(table),
-        **{name: trained.summary[name] for name in ("stages",) if name in trained.summary},
-        "drop": list(task.drop),
-        "key": task.key,
-        "counts": {"positives": positives, "negatives": negatives},
-        "made_from": table.digest,
-        "calibration": calibrated.document() if calibrated else None,
-        "calibrated_on": measured_on.digest if measured_on else None,
-        **({"chosen": choice.document()} if choice else {}),
-    }
-    write_bytes(asked.output, trained.content(manifest))
-    return TrainResult(
-        output=asked.output,
-        model=asked.model,
-        correction=task.correction,
-        rows=positives + negatives,
-        positives=positives,
-        negatives=negatives,
-        features=len(features_of(trained.fitted)),
-        summary=trained.summary,
-        corrected=tell_corrected(trained, asked.settings, again.weighed, context),
-        calibrated=calibrated,
-        weighting=weighting_of(trained, again.weighed, asked.weighting),
-        costs=trained.costs.to_document() if trained.costs else None,
-        choice=choice,
-        scale=trained.output_scale,
-        **tell_estimates(trained, task.correction, min(positives, negatives), context),
+    done = Trained(table, asked, task, made, again, calibrated, measured_on, choice)
+    return done.store(context)
+
+
+def _class_design(table: Table, asked: TrainAsked) -> ClassDrawn | None:
+    """The design of a sample of many classes.
+
+    Raises
+    ------
+    UsageError : and the table was to be the population.
+    """
+    if len(asked.inputs) > 1 and asked.design is None:
+        return None
+    classes = read_if_class_design(asked.inputs[0], table.metadata, asked.design)
+    if classes is not None and asked.natural:
+        raise no_population(table)
+    return classes
+
+
+def _features(table: Table, task: TrainTask, asked: TrainAsked, context: Context) -> Engineering:
+    """The columns that are features, and the recipe of others: one's own, or the pilot's."""
+    kinds = choose_features(
+        table,
+        task.label,
+        drop=task.drop,
+        key=task.key,
+        sample_weight=task.sample_weight,
+        context=context,
+    )
+    pilot = task.drawn.pilot if task.drawn else None
+    kinds = with_pilots_kinds(kinds, pilot, table)
+    barred = {"label": task.label, "key": task.key, "weight": task.sample_weight}
+    return engineering_of_sample(
+        asked.features, table, kinds, pilot, no_features=barred, drop=task.drop, context=context
     )
 
 
@@ -287,13 +216,6 @@ def _contest(
     asked, task = suited(asked, task, quiet)
     learner = get_learner(asked.model, asked.settings)
     return _fit(learner, table, loaded, task=task, made=made, asked=asked, context=quiet)
-
-
-def _given(settings: Settings) -> dict[str, Any]:
-    """The settings that make a difference, for the manifest."""
-    chosen = asdict(settings)
-    found = {name: chosen[name] for name in OF_SOME}
-    return found | ({"set": list(settings.given)} if settings.given else {})
 
 
 def _calibrated(

@@ -220,10 +220,9 @@ def test_weights_count_and_make_it_a_sandwich(mixed: Path, tmp_path: Path, done:
 
 
 def test_from_the_sample_alone(
-    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke
+    simulated: Simulated, piloted: Path, tmp_path: Path, done: Invoke, rebalance: Invoke
 ) -> None:
-    done(["pilot", simulated.path, "-l", "y", "-o", tmp_path / "p.rbl", "-q"])
-    guide = ["--pilot", tmp_path / "p.rbl"]
+    guide = ["--pilot", piloted]
     done(["sample", simulated.path, *guide, "--rate", 0.02, "-o", tmp_path / "s.parquet", "-q"])
     base = ["train", tmp_path / "s.parquet", "--model", "logistic", "-o", tmp_path / "m.rbl"]
     for correction in ("offset", "posthoc", "weight"):

@@ -53,11 +53,10 @@ def test_by_hand_with_a_column_a_prior_and_an_offset(
 
 @pytest.mark.parametrize("method", ["uniform", "nonuniform"])
 def test_another_tools_model_becomes_true_with_the_design(
-    simulated: Simulated, tmp_path: Path, done: Invoke, method: str
+    simulated: Simulated, piloted: Path, tmp_path: Path, done: Invoke, method: str
 ) -> None:
-    sample, pilot = tmp_path / "s.parquet", tmp_path / "p.rbl"
-    done(["pilot", simulated.path, "-l", "y", "-o", pilot, "-q"])
-    arguments = ["--pilot", pilot, "--rate", 0.1, "--method", method, "-o", sample, "-q"]
+    sample = tmp_path / "s.parquet"
+    arguments = ["--pilot", piloted, "--rate", 0.1, "--method", method, "-o", sample, "-q"]
     done(["sample", simulated.path, *arguments])
     kept = pq.read_table(sample)
     x = np.column_stack([kept[name].to_numpy() for name in FEATURES])

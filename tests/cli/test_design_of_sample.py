@@ -26,10 +26,10 @@ def trained(done: Invoke, arguments: list[object], out: Path) -> bytes:
 
 
 def test_a_sample_serves_as_the_design(
-    drawn: Path, bare: Path, simulated: Simulated, tmp_path: Path, done: Invoke
+    drawn: Path, bare: Path, piloted: Path, simulated: Simulated, tmp_path: Path, done: Invoke
 ) -> None:
     texts, design = tmp_path / "t.csv", tmp_path / "d"
-    pilot = ["--pilot", tmp_path / "p.rbl", "--rate", 0.05, "-q"]
+    pilot = ["--pilot", piloted, "--rate", 0.05, "-q"]
     done(["sample", simulated.path, *pilot, "-o", texts])
     done(["sample", simulated.path, *pilot, "-o", tmp_path / "e.csv", "--design", design])
     out = tmp_path / "m.rbl"

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rebalance.steps.context import Context
+from rebalance.steps.pilot import pilot
 from rebalance.storage.inputs import open_table
 from rebalance.storage.writers import table_writer
 from tests.conftest import Invoke, Simulated
@@ -44,19 +46,18 @@ def small(simulated: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def pilot(small: Path) -> Path:
+def guide(small: Path) -> Path:
     path = small.with_name("p.rbl")
-    command = [sys.executable, "-m", "rebalance", "pilot", small, "-l", "y", "-o", path, "-q"]
-    subprocess.run(command, check=True)
+    pilot([str(small)], "y", str(path), context=Context())
     return path
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_sample_is_the_same_from_any_format(
-    tmp_path: Path, done: Invoke, small: Path, pilot: Path, ending: str
+    tmp_path: Path, done: Invoke, small: Path, guide: Path, ending: str
 ) -> None:
     source = converted(small, tmp_path / f"t.{ending}")
-    asked = ["--pilot", pilot, "--rate", 0.1, "-q"]
+    asked = ["--pilot", guide, "--rate", 0.1, "-q"]
     done(["sample", small, *asked, "-o", tmp_path / "a.parquet"])
     done(["sample", source, *asked, "-o", tmp_path / "b.parquet"])
     done(["sample", source, *asked, "-o", tmp_path / f"c.{ending}"])
@@ -66,41 +67,46 @@ def test_the_sample_is_the_same_from_any_format(
     assert columns(tmp_path / f"c.{ending}") == first
 
 
+def chain(folder: Path, done: Invoke, source: Path, kind: str) -> list[object]:
+    """The sample, the predictions, the corrected ones and the metrics, all by way of one format."""
+    names = ("table", "train", "test", "sample", "predictions", "corrected")
+    table, train, test, sample, out, corrected = (folder / f"{name}.{kind}" for name in names)
+    guide, model = folder / "p.rbl", folder / "m.rbl"
+    converted(source, table)
+    done(["split", table, "-l", "y", "-o", train, "-o", test, "-q"])
+    done(["pilot", train, "-l", "y", "-o", guide, "-q"])
+    done(["sample", train, "--pilot", guide, "--rate", 0.2, "-o", sample, "-q"])
+    has_place = kind in ("parquet", "arrow")
+    assert (folder / f"sample.{kind}.design.json").exists() is not has_place
+    done(["train", sample, "-o", model, "-q"])
+    done(["predict", test, "--model", model, "--sampled", "-o", out, "-q"])
+    result = done(["evaluate", out, "-l", "y", "--json"])
+    raw = {"q": pa.array(columns(out)["rb_probability_sampled"], pa.float64())}
+    raw |= {name: pa.array(columns(out)[name]) for name in ("x1", "x2", "x3", "y")}
+    with table_writer(str(folder / f"raw.{kind}")) as writer:
+        writer.write(None, raw)
+    given = [folder / f"raw.{kind}", "--probability", "q", "--design", sample]
+    done(["correct", *given, "-o", corrected, "-q"])
+    metrics = json.loads(result.stdout)["metrics"]
+    return [columns(sample), columns(out), columns(corrected), metrics]
+
+
+@pytest.fixture(scope="module")
+def as_parquet(small: Path, tmp_path_factory: pytest.TempPathFactory, done: Invoke) -> list[object]:
+    return chain(tmp_path_factory.mktemp("chain"), done, small, "parquet")
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_whole_chain_in_one_format(
-    tmp_path: Path, done: Invoke, small: Path, ending: str
+    tmp_path: Path, done: Invoke, small: Path, as_parquet: list[object], ending: str
 ) -> None:
     """Numbers and order are those of Parquet, whatever lies between the steps."""
-    found = {}
-    for kind in ("parquet", ending):
-        folder = tmp_path / kind
-        folder.mkdir()
-        names = ("table", "train", "test", "sample", "predictions", "corrected")
-        table, train, test, sample, out, corrected = (folder / f"{name}.{kind}" for name in names)
-        guide, model = folder / "p.rbl", folder / "m.rbl"
-        converted(small, table)
-        done(["split", table, "-l", "y", "-o", train, "-o", test, "-q"])
-        done(["pilot", train, "-l", "y", "-o", guide, "-q"])
-        done(["sample", train, "--pilot", guide, "--rate", 0.2, "-o", sample, "-q"])
-        has_place = kind in ("parquet", "arrow")
-        assert (folder / f"sample.{kind}.design.json").exists() is not has_place
-        done(["train", sample, "-o", model, "-q"])
-        done(["predict", test, "--model", model, "--sampled", "-o", out, "-q"])
-        result = done(["evaluate", out, "-l", "y", "--json"])
-        raw = {"q": pa.array(columns(out)["rb_probability_sampled"], pa.float64())}
-        raw |= {name: pa.array(columns(out)[name]) for name in ("x1", "x2", "x3", "y")}
-        with table_writer(str(folder / f"raw.{kind}")) as writer:
-            writer.write(None, raw)
-        given = [folder / f"raw.{kind}", "--probability", "q", "--design", sample]
-        done(["correct", *given, "-o", corrected, "-q"])
-        metrics = json.loads(result.stdout)["metrics"]
-        found[kind] = (columns(sample), columns(out), columns(corrected), metrics)
-    assert found[ending] == found["parquet"]
+    assert chain(tmp_path, done, small, ending) == as_parquet
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "jsonl"])
 def test_types_that_only_travel(
-    tmp_path: Path, done: Invoke, small: Path, pilot: Path, ending: str
+    tmp_path: Path, done: Invoke, small: Path, guide: Path, ending: str
 ) -> None:
     """Nested columns go through split and sample as they are."""
     table = pq.read_table(small)
@@ -117,7 +123,7 @@ def test_types_that_only_travel(
     parts = [tmp_path / f"{part}.{ending}" for part in ("train", "test")]
     done(["split", source, "-l", "y", "-o", parts[0], "-o", parts[1], "-q"])
     kept = tmp_path / f"sample.{ending}"
-    done(["sample", source, "--pilot", pilot, "--rate", 0.1, "-o", kept, "-q"])
+    done(["sample", source, "--pilot", guide, "--rate", 0.1, "-o", kept, "-q"])
     found = columns(kept)
     for name, array in travelling.items():
         assert found[name] == array.take(pa.array(found["rb_row"])).to_pylist()
@@ -177,32 +183,38 @@ def test_an_output_that_the_next_run_would_read(
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "csv", "jsonl", "csv.gz", "jsonl.bz2"])
-def test_standard_input_and_output(tmp_path: Path, small: Path, pilot: Path, ending: str) -> None:
+def test_standard_input_and_output(
+    tmp_path: Path, done: Invoke, small: Path, guide: Path, ending: str
+) -> None:
     source = converted(small, tmp_path / f"t.{ending}")
-    command = [sys.executable, "-m", "rebalance", "sample", "-", "--pilot", pilot]
+    asked = ["--pilot", guide, "--rate", "0.05", "-q"]
+    command = [sys.executable, "-m", "rebalance", "sample", "-", *asked, "-o", "-"]
     with source.open("rb") as stream:
-        done = subprocess.run(
-            [*command, "--rate", "0.05", "-o", "-", "-q"],
-            stdin=stream,
-            capture_output=True,
-            check=True,
-        )
-    (tmp_path / "out.csv").write_bytes(done.stdout)
-    with source.open("rb") as stream:
-        whole = [*command, "--rate", "0.05", "-o", tmp_path / "s.parquet", "-q"]
-        subprocess.run(whole, stdin=stream, check=True)
+        printed = subprocess.run(command, stdin=stream, capture_output=True, check=True).stdout
+    (tmp_path / "out.csv").write_bytes(printed)
+    done(["sample", source, *asked, "-o", tmp_path / "s.parquet"])
     assert columns(tmp_path / "out.csv") == pq.read_table(tmp_path / "s.parquet").to_pydict()
 
 
-@pytest.mark.parametrize("output", ["t.parquet", "t.arrow", "t.csv", "t.jsonl.gz"])
-def test_sampling_and_predicting_need_no_pandas(
-    tmp_path: Path, small: Path, pilot: Path, output: str
-) -> None:
-    code = (
-        "import sys; from rebalance.cli.main import cli;"
-        "cli(sys.argv[1:], standalone_mode=False); assert 'pandas' not in sys.modules"
-    )
-    for source in ("in.arrow", "in.jsonl", "in.parquet"):
-        converted(small, tmp_path / source)
-        command = [sys.executable, "-c", code, "sample", tmp_path / source, "--pilot", pilot]
-        subprocess.run([*command, "--rate", "0.1", "-o", tmp_path / output, "-q"], check=True)
+NO_PANDAS = """
+import sys
+from rebalance.cli.main import cli
+guide, sources, outputs = sys.argv[1], sys.argv[2].split(","), sys.argv[3].split(",")
+for source in sources:
+    for output in outputs:
+        command = ["sample", source, "--pilot", guide, "--rate", "0.1", "-o", output, "-q"]
+        cli(command, standalone_mode=False)
+        assert "pandas" not in sys.modules, command
+"""
+
+
+def test_sampling_needs_no_pandas(tmp_path: Path, small: Path, guide: Path) -> None:
+    sources, outputs = ["arrow", "jsonl", "parquet"], ["parquet", "arrow", "csv", "jsonl.gz"]
+    for ending in sources:
+        converted(small, tmp_path / f"in.{ending}")
+    names = [
+        ",".join(f"{stem}.{ending}" for ending in endings)
+        for stem, endings in (("in", sources), ("out", outputs))
+    ]
+    subprocess.run([sys.executable, "-c", NO_PANDAS, guide, *names], cwd=tmp_path, check=True)
+    assert len(list(tmp_path.glob("out.*"))) > len(outputs)  # of text the designs, too

@@ -165,12 +165,8 @@ def test_bad_input(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_coefficients_recover_the_population(
-    simulated: Simulated, tmp_path: Path, done: Invoke
-) -> None:
-    out = tmp_path / "p.rbl"
-    done(["pilot", simulated.path, "-l", "y", "-o", out, "-q"])
-    pilot = read_pilot(str(out))
+def test_the_coefficients_recover_the_population(piloted: Path) -> None:
+    pilot = read_pilot(str(piloted))
     zero = {name: pa.array([0.0, 1.0]) for name in ("x1", "x2", "x3")}
     for name, slope in zip(("x1", "x2", "x3"), SLOPES, strict=True):
         columns = {other: pa.array([0.0, 1.0 if other == name else 0.0]) for other in zero}

@@ -12,15 +12,24 @@ import pytest
 from numpy.typing import NDArray
 
 from rebalance.core.draws import Purpose, uniforms
+from rebalance.steps.context import Context
+from rebalance.steps.pilot import pilot
 from tests.conftest import Invoke, Simulated
 
 Floats = NDArray[np.float64]
 
 
-@pytest.fixture
-def guide(simulated: Simulated, tmp_path: Path, done: Invoke) -> Path:
-    out = tmp_path / "p.rbl"
-    done(["pilot", simulated.path, "-l", "y", "--size", 800, "-o", out, "-q"])
+@pytest.fixture(scope="module")
+def guide(simulated: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("scores") / "p.rbl"
+    pilot([str(simulated.path)], "y", str(out), size=800, context=Context())
+    return out
+
+
+@pytest.fixture(scope="module")
+def guide_of_mixed(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("mixed") / "p.rbl"
+    pilot([str(mixed)], "fraud", str(out), size=200, drop=["id"], context=Context())
     return out
 
 
@@ -101,13 +110,11 @@ def test_leverage_keeps_the_same_rows_when_a_feature_changes_its_units(
 
 @pytest.mark.parametrize("score", ["l-opt", "a-opt", "leverage", "local-case-control"])
 def test_batches_and_threads_change_nothing(
-    mixed: Path, tmp_path: Path, done: Invoke, score: str
+    mixed: Path, guide_of_mixed: Path, tmp_path: Path, done: Invoke, score: str
 ) -> None:
-    guide = tmp_path / "p.rbl"
-    done(["pilot", mixed, "-l", "fraud", "--drop", "id", "--size", 200, "-o", guide, "-q"])
     arguments = ["--score", score, "--rate", 0.2]
-    whole = draw(done, mixed, guide, tmp_path / "a.parquet", *arguments)
-    cut = draw(done, mixed, guide, tmp_path / "b.parquet", *arguments,
+    whole = draw(done, mixed, guide_of_mixed, tmp_path / "a.parquet", *arguments)
+    cut = draw(done, mixed, guide_of_mixed, tmp_path / "b.parquet", *arguments,
                "--batch-rows", 777, "--threads", 1)  # fmt: skip
     assert whole.equals(cut)
 
@@ -137,7 +144,7 @@ def test_an_efficiency_is_planned_and_realised(
 
 
 def test_a_plan_by_few_positives_is_called_rough(
-    simulated: Simulated, tmp_path: Path, done: Invoke
+    simulated: Simulated, piloted: Path, tmp_path: Path, done: Invoke
 ) -> None:
     guide, out = tmp_path / "p.rbl", tmp_path / "s.parquet"
     done(["pilot", simulated.path, "-l", "y", "--size", 100, "-o", guide, "-q"])
@@ -157,7 +164,7 @@ def test_a_plan_by_few_positives_is_called_rough(
     )
     assert low < realised < high
     # A pilot of all positives knows better.
-    done(["pilot", simulated.path, "-l", "y", "-o", guide, "-q"])
+    command[3] = piloted
     better = json.loads(done(command).stdout)["planned_efficiency_between"]
     assert better[1] / better[0] < 1.1 < high / low
 

@@ -71,13 +71,12 @@ def test_a_model_says_how_it_was_made(drawn: Path, tmp_path: Path, done: Invoke)
 
 
 def test_a_csv_sample_trains_the_same_model(
-    simulated: Simulated, tmp_path: Path, done: Invoke
+    simulated: Simulated, piloted: Path, tmp_path: Path, done: Invoke
 ) -> None:
-    done(["pilot", simulated.path, "-l", "y", "-o", tmp_path / "p.rbl", "-q"])
     models = []
     for name in ("s.parquet", "s.csv"):
         out = tmp_path / name
-        arguments = ["--pilot", tmp_path / "p.rbl", "--ratio", 4, "-o", out, "-q"]
+        arguments = ["--pilot", piloted, "--ratio", 4, "-o", out, "-q"]
         done(["sample", simulated.path, *arguments])
         done(["train", out, "--model", "logistic", "-o", tmp_path / "m.rbl", "-q"])
         models.append(read_artifact(str(tmp_path / "m.rbl"), "model")[1]["coefficients.npy"])

@@ -41,7 +41,7 @@ def test_dictionaries_score_as_plain_text_does(mixed: Path) -> None:
     assert (found[0] == found[1]).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32), st.integers(1, 50_000))
 def test_rows_with_gaps_do_not_change_the_others(seed: int, cut: int) -> None:
     generator = np.random.default_rng(seed)

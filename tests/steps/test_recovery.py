@@ -40,17 +40,22 @@ def method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="module")
+def guide(simulated: Simulated, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = str(tmp_path_factory.mktemp("recovery") / "p.rbl")
+    pilot([str(simulated.path)], "y", out, size=500, context=Context())
+    return out
+
+
 @pytest.fixture(scope="module", params=[0.02, 0.1])
 def drawn(
     request: pytest.FixtureRequest,
     method: str,
+    guide: str,
     simulated: Simulated,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    folder = tmp_path_factory.mktemp("recovery")
-    guide = str(folder / "p.rbl")
-    pilot([str(simulated.path)], "y", guide, size=500, context=Context())
-    out = folder / "s.parquet"
+    out = tmp_path_factory.mktemp("recovery") / "s.parquet"
     budget = Budget(rate=request.param)
     asked = Asked(
         [str(simulated.path)],

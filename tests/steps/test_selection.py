@@ -102,6 +102,20 @@ def test_the_rows_are_those_of_the_formulas(
     assert bool(again) == (name == "falling")
 
 
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> dict[tuple[str, str], pa.Table]:
+    """The samples of whole tables, by their name and the pilot's."""
+    return {
+        (name, model): drawn(
+            [folder / f"{name}.parquet"],
+            folder / "whole.parquet",
+            pilot=str(folder / f"{model}.rbl"),
+        )[0]
+        for name in ("t", "falling")
+        for model in ("logistic", "gbm")
+    }
+
+
 @settings(max_examples=25)
 @given(
     batch_rows=st.sampled_from([7, 100, 999, 10_000]),
@@ -114,6 +128,7 @@ def test_the_rows_are_those_of_the_formulas(
 )
 def test_however_the_work_is_cut_up(
     folder: Path,
+    whole: dict[tuple[str, str], pa.Table],
     batch_rows: int,
     group: int,
     threads: int,
@@ -126,7 +141,6 @@ def test_however_the_work_is_cut_up(
     chosen = str(folder / f"{model}.rbl")
     with tempfile.TemporaryDirectory() as made:
         here = Path(made)
-        expected, _ = drawn([folder / f"{name}.parquet"], here / "e.parquet", pilot=chosen)
         for number, part in enumerate((table.slice(0, cut), table.slice(cut))):
             if kind == "csv":
                 pcsv.write_csv(part, here / f"{number}.csv")
@@ -137,7 +151,7 @@ def test_however_the_work_is_cut_up(
             parts, here / "s.parquet", pilot=chosen, batch_rows=batch_rows, threads=threads
         )
     for column in ("rb_row", "rb_pi", "rb_offset", "x1", "shop", "id"):
-        assert found[column].to_pylist() == expected[column].to_pylist()
+        assert found[column].to_pylist() == whole[name, model][column].to_pylist()
 
 
 def test_with_a_key_the_order_and_growth_of_a_table_change_no_choice(

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rebalance.errors import DataError, UsageError
+from rebalance.errors import DataError, RebalanceError, UsageError
 from rebalance.storage.inputs import open_table
 from rebalance.storage.reading import Reading
 from rebalance.storage.spool import Spool
@@ -62,6 +62,13 @@ def piped(content, code=COUNT, **how):
     return done.stdout.decode()
 
 
+def opened(content, monkeypatch):
+    """What is read of it twice, in this process."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    table = open_table(["-"])
+    return [batch.column("n").to_pylist() for _ in range(2) for batch in table.batches()]
+
+
 def _arrow(make):
     sink = pa.BufferOutputStream()
     with make(sink, ROWS.schema) as writer:
@@ -100,7 +107,12 @@ LINES = b'{"n":1,"x":"a"}\n{"n":2,"x":"b"}\n'
         *("json", "mark", "json.gz", "json.bz2", "json.zst"),
     ],
 )
-def test_standard_input_is_spooled_read_twice_and_removed(content):
+def test_standard_input_is_known_by_its_first_bytes_and_read_twice(content, monkeypatch):
+    assert opened(content, monkeypatch) == [[1, 2], [1, 2]]
+
+
+@pytest.mark.parametrize("content", [TEXT, _parquet()], ids=["csv", "parquet"])
+def test_a_pipe_is_spooled_and_the_copy_removed(content):
     assert piped(content) == "[[1, 2], [1, 2]] standard input True\nFalse\n"
 
 
@@ -130,8 +142,10 @@ def test_standard_input_is_spooled_read_twice_and_removed(content):
         *("packed random", "Latin-1", "UTF-16"),
     ],
 )
-def test_bad_standard_input(content, words):
-    assert words in piped(content)
+def test_bad_standard_input(content, words, monkeypatch):
+    with pytest.raises(RebalanceError) as raised:
+        opened(content, monkeypatch)
+    assert words in str(raised.value)
 
 
 def test_standard_input_that_is_a_terminal(monkeypatch):

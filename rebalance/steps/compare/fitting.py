@@ -20,8 +20,9 @@ from rebalance.steps.resampling.classic import Classic
 from rebalance.steps.resampling.oversample import oversample
 from rebalance.steps.resampling.resample import resample
 from rebalance.steps.sample import sample
-from rebalance.steps.train import TrainResult, train
+from rebalance.steps.train import train
 from rebalance.steps.train_task import TrainAsked
+from rebalance.steps.trained import TrainResult
 from rebalance.storage.reading import Reading
 
 
