@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.encoding import Encoder, Numeric
+from rebalance.core.encoding import Encoder
+from rebalance.core.terms import Numeric
 
 Floats = NDArray[np.float64]
 

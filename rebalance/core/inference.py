@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.correction import probability
-from rebalance.core.encoding import Coded, Numeric
+from rebalance.core.terms import Coded, Numeric
 
 Floats = NDArray[np.float64]
 

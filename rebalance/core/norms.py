@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.encoding import Coded, Encoder, Numeric
+from rebalance.core.encoding import Encoder
+from rebalance.core.terms import Coded, Numeric
 
 Floats = NDArray[np.float64]
 

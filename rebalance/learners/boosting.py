@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.encoding import Encoder, learn_encoder
+from rebalance.core.encoder_learning import learn_encoder
+from rebalance.core.encoding import Encoder
 from rebalance.learners.base import Settings, TrainingRows
 from rebalance.learners.class_base import ClassRows
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rebalance.core.encoding import Encoder, learn_encoder
+from rebalance.core.encoder_learning import learn_encoder
+from rebalance.core.encoding import Encoder
 from rebalance.core.parameters import read_parameters
 from rebalance.learners.base import Settings, TrainingRows
 from rebalance.learners.catalogue import Entry

@@ -14,7 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.described import read_array, read_json
-from rebalance.core.encoding import Encoder, learn_encoder
+from rebalance.core.encoder_learning import learn_encoder
+from rebalance.core.encoding import Encoder
 from rebalance.core.inference import Spread, estimates, model_based, shrinkage
 from rebalance.core.linear import LinearScore
 from rebalance.core.sandwich import Sandwich, sandwich

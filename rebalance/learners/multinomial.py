@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from rebalance.core.class_linear import ClassScores
 from rebalance.core.described import read_array, read_json
-from rebalance.core.encoding import Encoder, learn_encoder
+from rebalance.core.encoder_learning import learn_encoder
+from rebalance.core.encoding import Encoder
 from rebalance.core.softmax import fit_softmax
 from rebalance.errors import FitError
 from rebalance.learners.base import Settings

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rebalance.core.encoding import Encoder, learn_encoder
+from rebalance.core.encoder_learning import learn_encoder
+from rebalance.core.encoding import Encoder
 from rebalance.core.kinds import feature_kinds
 from rebalance.errors import DataError
 

@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from rebalance.core.encoding import Numeric
 from rebalance.core.inference import Spread, bread, estimates, model_based
 from rebalance.core.sandwich import sandwich as robust_variance
+from rebalance.core.terms import Numeric
 
 Floats = NDArray[np.float64]
 

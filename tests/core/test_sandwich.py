@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rebalance.core.encoding import Numeric
 from rebalance.core.inference import estimates
 from rebalance.core.sandwich import sandwich
+from rebalance.core.terms import Numeric
 
 Floats = NDArray[np.float64]
 
