@@ -63,6 +63,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "repeatable.",
     ),
     click.option(
+        "--number",
+        "numbers",
+        multiple=True,
+        metavar="COLUMN",
+        help="In-memory methods: whole numbers that nearly all differ but measure something "
+        "(cents, seconds), and are no identifier; repeatable.",
+    ),
+    click.option(
         "--score",
         type=click.Choice(
             ["probability", "l-opt", "a-opt", "leverage", "local-case-control", "uniform"]
@@ -116,6 +124,7 @@ _BUDGET = ("rate", "ratio", "rows", "efficiency")
 # Of imbalanced-learn's methods, each with its option.
 _IN_MEMORY = {
     "settings": "--set", "impute": "--impute", "max_time": "--max-time", "drop": "--drop",
+    "numbers": "--number",
 }  # fmt: skip
 _ASKED = (
     "pilot", "label", "positive", "score", "correction", "combine_pilot", "key", "floor", "mix",
@@ -182,5 +191,6 @@ def request(
         given["settings"],
         given["impute"],
         given["drop"],
+        given["numbers"],
         given["max_time"] or DEFAULT_SECONDS,
     )

@@ -7,7 +7,7 @@ of codes what they need. A value that is missing is filled in for the distances 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +97,7 @@ def encode(
     *,
     fill: bool,
     as_numbers: bool,
+    measured: Collection[str] = (),
     of_rows: int | None = None,
 ) -> Matrix:
     """Learn scales and codes of these rows, and apply them.
@@ -105,6 +106,7 @@ def encode(
     ----------
     fill : fill in the median of a number, and the most frequent value of a category.
     as_numbers : booleans are numbers 0 and 1, not categories.
+    measured : whole numbers that are no identifier, even where nearly all differ.
     of_rows : rows of the table that these are of; None where they are all.
 
     Raises
@@ -113,8 +115,8 @@ def encode(
         category has more than `MAX_LEVELS` values, or whole numbers are an identifier; no feature
         varies.
     """
-    numbers = {name: columns[name] for name, kind in kinds.items() if kind == "number"}
-    refuse_whole_identifiers(numbers, of_rows)
+    numbers = [name for name, kind in kinds.items() if kind == "number" and name not in measured]
+    refuse_whole_identifiers({name: columns[name] for name in numbers}, of_rows)
     width = sum(
         columns[name].type.list_size if kind == "vector" else 1 for name, kind in kinds.items()
     )

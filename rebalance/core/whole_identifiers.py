@@ -49,12 +49,16 @@ def refuse_whole_identifiers(columns: Mapping[str, pa.Array], of_rows: int | Non
     found = [name for name, values in columns.items() if is_whole_identifier(values, of_rows)]
     if not found:
         return
-    drop = " ".join(f"--drop '{name}'" if " " in name else f"--drop {name}" for name in found)
+    drop = " ".join(f"--drop {_quoted(name)}" for name in found)
     one = len(found) == 1
     raise DataError(
         f"nearly all whole numbers differ: {'an identifier' if one else 'identifiers'}?",
         where=f"column{'' if one else 's'} {', '.join(map(repr, found))}",
         remedy=f"leave {'it' if one else 'them'} out of the distances with {drop}; "
-        f"{'it travels' if one else 'they travel'} with the rows (a measurement can be given as "
-        "real numbers)",
+        f"{'it travels' if one else 'they travel'} with the rows. Of a measurement, say so with "
+        f"--number {_quoted(found[0])}",
     )
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'" if " " in name else name

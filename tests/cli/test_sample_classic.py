@@ -625,6 +625,27 @@ def test_whole_identifiers_are_named_and_not_made(
     assert len(made)
     assert made["id"].null_count == len(made)
     assert made["hour"].null_count == 0
+    done(
+        [
+            "sample",
+            source,
+            "-l",
+            "y",
+            "--method",
+            "smote",
+            "--ratio",
+            3,
+            "--number",
+            "id",
+            "-o",
+            out,
+        ]
+    )
+    made = pc.min_max(pq.read_table(out).filter(pc.field("rb_synthetic"))["id"]).as_py()
+    assert 100_000 <= made["min"] < made["max"] < 102_000
+    failed = rebalance([*base, "--drop", "id", "--number", "id"])
+    assert failed.exit_code == 2
+    assert "--number id" in failed.stderr
 
 
 @pytest.mark.parametrize("method", ["smote-enn", "smote-tomek"])

@@ -105,7 +105,7 @@ def class_resample(
     asked, budget = class_budgets(wanted)
     found = class_ready(asked, context, (begun[0], 0) if begun is not None else None)
     if begun is None:
-        kinds, no_features = choose_kinds(found, method, wanted.drop, wanted.asked.key, context)
+        kinds, no_features = choose_kinds(found, method, wanted, context)
     else:
         _, kinds, no_features = begun
     if wanted.chain.thinning is None:
@@ -124,6 +124,7 @@ def class_resample(
             kinds,
             fill=wanted.impute == MEDIAN,
             as_numbers=not method.makes,
+            measured=wanted.numbers,
             of_rows=sum(design.counts),
         )
     tell_filled(matrix, method, context)

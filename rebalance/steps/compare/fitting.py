@@ -186,7 +186,8 @@ class Bench:
             oversample(asked, chain, context)
         elif recipe.in_memory is not None:
             resample(
-                Classic(asked, recipe.in_memory, (), MEDIAN, recipe.not_features, limit), context
+                Classic(asked, recipe.in_memory, (), MEDIAN, recipe.not_features, seconds=limit),
+                context,
             )
         else:
             sample(asked, context)

@@ -18,7 +18,8 @@ class Classic:
     """What the user wants of one of imbalanced-learn's methods, after a thinning or alone.
 
     settings : NAME=VALUE each. impute : `MEDIAN`, or None where missing values are refused.
-    drop : columns that are no features. seconds : the most that it may take.
+    drop : columns that are no features. numbers : whole numbers that are no identifiers.
+    seconds : the most that it may take.
     """
 
     asked: Asked
@@ -26,6 +27,7 @@ class Classic:
     settings: Sequence[str] = ()
     impute: str | None = None
     drop: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     seconds: float = DEFAULT_SECONDS
 
     @property

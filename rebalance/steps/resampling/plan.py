@@ -44,7 +44,7 @@ def plan_classic(wanted: Classic, context: Context) -> Plan:
     if wanted.chain.then is None or thin is not None:
         return plan
     wanted.chain.then.settings(wanted.settings)
-    choose_kinds(found, wanted.chain.then, wanted.drop, wanted.asked.key, context)
+    choose_kinds(found, wanted.chain.then, wanted, context)
     return replace(plan, memory_bytes=memory_of(found.table, plan.rows, wanted.chain.then))
 
 
@@ -61,7 +61,7 @@ def _plan_classes(wanted: Classic, context: Context) -> Plan:
     if method is None:
         return plan
     method.settings(wanted.settings)
-    choose_kinds(found, method, wanted.drop, wanted.asked.key, context)
+    choose_kinds(found, method, wanted, context)
     if wanted.chain.thinning is not None:
         return plan
     return replace(plan, memory_bytes=memory_of(found.table, plan.rows, method))

@@ -67,7 +67,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampl
         ),
         context,
     )
-    kinds, no_features = choose_kinds(found, method, wanted.drop, wanted.asked.key, context)
+    kinds, no_features = choose_kinds(found, method, wanted, context)
     if thin is None:
         known = found.table.rows_if_known
         require_memory(found.table, known or found.table.rows_guessed(), method, context)
@@ -89,6 +89,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampl
             kinds,
             fill=wanted.impute == MEDIAN,
             as_numbers=not method.makes,
+            measured=wanted.numbers,
             of_rows=design.positives + design.negatives,
         )
     tell_filled(matrix, method, context)

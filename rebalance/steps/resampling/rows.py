@@ -20,6 +20,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.features import choose_features, whole
 from rebalance.steps.memory import HEAVY, MB, row_bytes
 from rebalance.steps.ready import Ready
+from rebalance.steps.resampling.classic import Classic
 from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.text_schema import TextSchema
 
@@ -79,8 +80,7 @@ class Rows(Held):
 def choose_kinds(
     found: Ready | ClassReady,
     method: Method,
-    drop: tuple[str, ...],
-    key: str | None,
+    wanted: Classic,
     context: Context,
 ) -> tuple[dict[str, Kind], list[str]]:
     """The features by kind, and the columns that are none, without the label.
@@ -88,8 +88,10 @@ def choose_kinds(
     Raises
     ------
     DataError : a feature is of a kind that the method does not take.
+    UsageError : what is said to be a number is none, or no feature.
     """
     table, label, pilot = found.table, found.known.column, found.pilot
+    drop, key = wanted.drop, wanted.asked.key
     dropped = [*drop, *(pilot.drop if pilot else ())]
     kinds = choose_features(
         table,
@@ -103,6 +105,12 @@ def choose_kinds(
     if times:
         context.note(f"{', '.join(map(repr, times))}: a time is no feature for distances")
     kinds = {name: kind for name, kind in kinds.items() if kind != "time"}
+    for name in wanted.numbers:
+        if kinds.get(name) != "number":
+            raise UsageError(
+                f"--number {name}: there is no feature of this name that holds numbers",
+                remedy="leave it out, or check the name",
+            )
     check_kinds(table, kinds, method)
     return kinds, [name for name in table.names if name not in kinds and name != label]
 
