@@ -12,6 +12,8 @@ from rebalance.core.kinds import Kind
 from rebalance.errors import ArtifactError
 from rebalance.steps.artifacts.stored import StoredPilot
 from rebalance.steps.context import Context
+from rebalance.steps.features import choose_features
+from rebalance.steps.recipes import Engineering, engineering_of_sample
 from rebalance.storage.tables import Table
 
 OFFSET_TOLERANCE = 1e-3
@@ -22,7 +24,7 @@ class NoFeatures(Protocol):
     """What was no feature when a sample was drawn."""
 
     @property
-    def drop(self) -> tuple[str, ...]:
+    def drop(self) -> Sequence[str]:
         """The columns left out."""
 
     @property
@@ -41,6 +43,39 @@ def dropped(
     former = [*design.drop, *filter(None, (design.key, design.sample_weight))]
     kept_out = [name for name in former if name in table.names and name != key]
     return tuple(dict.fromkeys([*kept_out, *drop]))
+
+
+def training_features(
+    table: Table,
+    label: str,
+    none: NoFeatures,
+    pilot: StoredPilot[Any] | None,
+    *,
+    path: str | None,
+    context: Context,
+) -> Engineering:
+    """The columns that are features, and the recipe of others: that of a file, or the pilot's.
+
+    none : the columns that are no features. path : the file with a recipe; None leaves it to the
+    pilot, if there is one.
+
+    Raises
+    ------
+    UsageError, DataError, ArtifactError : see the parts it is made of.
+    """
+    kinds = choose_features(
+        table,
+        label,
+        drop=none.drop,
+        key=none.key,
+        sample_weight=none.sample_weight,
+        context=context,
+    )
+    kinds = with_pilots_kinds(kinds, pilot, table)
+    barred = {"label": label, "key": none.key, "weight": none.sample_weight}
+    return engineering_of_sample(
+        path, table, kinds, pilot, no_features=barred, drop=none.drop, context=context
+    )
 
 
 def with_pilots_kinds(

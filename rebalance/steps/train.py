@@ -17,12 +17,12 @@ from rebalance.steps.classes.artifacts.drawn import ClassDrawn, read_if_class_de
 from rebalance.steps.classes.balancing import refuse_balancing
 from rebalance.steps.classes.train import ClassTrainResult, class_train
 from rebalance.steps.context import Context
-from rebalance.steps.designed import with_pilots_kinds
+from rebalance.steps.designed import training_features
 from rebalance.steps.estimates import with_estimates
-from rebalance.steps.features import choose_features, tell_left_out
+from rebalance.steps.features import tell_left_out
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import Calibrated, Wanted
-from rebalance.steps.recipes import Engineering, engineering_of_sample
+from rebalance.steps.recipes import Engineering
 from rebalance.steps.refits import Refits
 from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.saturation import tell_fit
@@ -62,7 +62,8 @@ def train(asked: TrainAsked, context: Context) -> TrainResult | ClassTrainResult
     tell_limits(task.drawn, asked.wanted, context)
     tell_balanced_again(asked.settings, task.drawn, context)
     asked.weighting.check_against(task.drawn, asked.wanted)
-    made = _features(table, task, asked, context)
+    pilot = task.drawn.pilot if task.drawn else None
+    made = training_features(table, task.label, task, pilot, path=asked.features, context=context)
     measured_on = None
     if asked.wanted.on:
         held = estimate(table, need, 0, 0)
@@ -100,24 +101,6 @@ def _class_design(table: Table, asked: TrainAsked) -> ClassDrawn | None:
     if classes is not None and asked.natural:
         raise no_population(table)
     return classes
-
-
-def _features(table: Table, task: TrainTask, asked: TrainAsked, context: Context) -> Engineering:
-    """The columns that are features, and the recipe of others: one's own, or the pilot's."""
-    kinds = choose_features(
-        table,
-        task.label,
-        drop=task.drop,
-        key=task.key,
-        sample_weight=task.sample_weight,
-        context=context,
-    )
-    pilot = task.drawn.pilot if task.drawn else None
-    kinds = with_pilots_kinds(kinds, pilot, table)
-    barred = {"label": task.label, "key": task.key, "weight": task.sample_weight}
-    return engineering_of_sample(
-        asked.features, table, kinds, pilot, no_features=barred, drop=task.drop, context=context
-    )
 
 
 def _of_classes(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rebalance.core.class_design import UNKNOWN_REMEDY
+from rebalance.learners.class_base import ClassFitted, ClassRows
 from rebalance.learners.classes import get_class_learner
 from rebalance.learners.engineered import features_of
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
@@ -16,7 +17,9 @@ from rebalance.steps.classes.artifacts.model import Balance, ClassModel
 from rebalance.steps.classes.memory import check_fit
 from rebalance.steps.classes.pilot import tell_classes
 from rebalance.steps.classes.train_rows import (
+    ClassLoaded,
     ClassStart,
+    Codes,
     balance_shares,
     baseline_of,
     class_load,
@@ -28,9 +31,8 @@ from rebalance.steps.classes.train_rows import (
 from rebalance.steps.classes.train_task import complete
 from rebalance.steps.context import Context
 from rebalance.steps.corrected import tell_approximate
-from rebalance.steps.designed import with_pilots_kinds
-from rebalance.steps.features import choose_features, tell_left_out
-from rebalance.steps.recipes import engineering_of_sample
+from rebalance.steps.designed import training_features
+from rebalance.steps.features import tell_left_out
 from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.train_task import TrainAsked
 from rebalance.steps.weigh import weigh_classes
@@ -74,24 +76,10 @@ def class_train(
     """
     learner = get_class_learner(asked.model, asked.settings)
     task = complete(table, drawn, asked)
-    if drawn is not None and not drawn.design.correctable:
-        context.note(
-            f"{drawn.design.method} has no known inclusion probabilities: the model's are the "
-            f"sample's, not the population's; to have those, {UNKNOWN_REMEDY}"
-        )
-    kinds = choose_features(
-        table,
-        task.label or "",
-        drop=task.drop,
-        key=task.key,
-        sample_weight=task.sample_weight,
-        context=context,
-    )
+    _tell_unknown(drawn, context)
     pilot = drawn.scoring if drawn is not None else None
-    kinds = with_pilots_kinds(kinds, pilot, table)
-    barred = {"label": task.label, "key": task.key, "weight": task.sample_weight}
-    made = engineering_of_sample(
-        asked.features, table, kinds, pilot, no_features=barred, drop=task.drop, context=context
+    made = training_features(
+        table, task.label or "", task, pilot, path=asked.features, context=context
     )
     loaded = class_load(table, drawn, task, made.needed, context)
     present = np.flatnonzero(np.bincount(loaded.codes, minlength=len(loaded.label)))
@@ -102,39 +90,99 @@ def class_train(
     if drawn is None:
         tell_classes(loaded.label, loaded.counts, context)
     tell_absent(table, loaded, present, context)
-    codes = np.searchsorted(present, loaded.codes)
-    start = ClassStart(
-        present,
-        codes,
-        baseline_of(loaded, drawn, task, present, codes),
-        learner.starts_from_baseline and from_pilot(drawn, task, context),
-        kin_draws(table, task.settings.seed) if drawn and has_kin(table, drawn.design) else None,
-    )
+    scored = learner.starts_from_baseline and from_pilot(drawn, task, context)
+    start = _start(table, drawn, task, loaded, present, scored=scored)
     rows = made.rows(class_training_rows(loaded, drawn, task, made.needed, start), table.place)
-    weights = None
-    if asked.weighting.class_weight is not None:
-        named = tuple(loaded.label.values[place] for place in present)
-        rows, weights = weigh_classes(
-            rows,
-            named,
-            asked.weighting.class_weight,
-            settings=task.settings,
-            model=asked.model,
-            context=context,
-        )
+    rows, weights = _weighed(rows, loaded, present, task, context)
     with located(table.place):
         fitted = learner.fit(rows, task.settings)
     tell_left_out(fitted.left_out, context)
+    trained = _model(made.model(fitted), drawn, task, loaded, start)
+    if drawn is not None and drawn.design.correctable:
+        tell_approximate(drawn.design.method, asked.model, trained.correction, context)
+    counted = np.bincount(loaded.codes, minlength=len(loaded.label)).tolist()
+    manifest = {
+        "created_by": _given(task, natural=drawn is None),
+        "seed": task.settings.seed,
+        **made.manifest(table),
+        "drop": list(task.drop),
+        "key": task.key,
+        "counts": counted,
+        "made_from": table.digest,
+    }
+    write_bytes(asked.output, trained.content(manifest))
+    return ClassTrainResult(
+        output=asked.output,
+        model=asked.model,
+        correction=trained.correction,
+        scale=trained.output_scale,
+        rows=len(rows),
+        classes=dict(zip(loaded.label.values, counted, strict=True)),
+        features=len(features_of(fitted)),
+        summary=fitted.summary(),
+        class_weights=weights,
+    )
+
+
+def _tell_unknown(drawn: ClassDrawn | None, context: Context) -> None:
+    if drawn is not None and not drawn.design.correctable:
+        context.note(
+            f"{drawn.design.method} has no known inclusion probabilities: the model's are the "
+            f"sample's, not the population's; to have those, {UNKNOWN_REMEDY}"
+        )
+
+
+def _start(
+    table: Table,
+    drawn: ClassDrawn | None,
+    task: TrainAsked,
+    loaded: ClassLoaded,
+    present: Codes,
+    *,
+    scored: bool,
+) -> ClassStart:
+    """What the fit starts from; `scored` where that is the pilot's scores."""
+    codes = np.searchsorted(present, loaded.codes)
+    kin = drawn is not None and has_kin(table, drawn.design)
+    return ClassStart(
+        present,
+        codes,
+        baseline_of(loaded, drawn, task, present, codes),
+        scored,
+        kin_draws(table, task.settings.seed) if kin else None,
+    )
+
+
+def _weighed(
+    rows: ClassRows, loaded: ClassLoaded, present: Codes, task: TrainAsked, context: Context
+) -> tuple[ClassRows, dict[str, float] | None]:
+    """The rows with class weights, and these by class, where some are asked for."""
+    weights = task.weighting.class_weight
+    if weights is None:
+        return rows, None
+    names = tuple(loaded.label.values[place] for place in present)
+    return weigh_classes(
+        rows, names, weights, settings=task.settings, model=task.model, context=context
+    )
+
+
+def _model(
+    fitted: ClassFitted,
+    drawn: ClassDrawn | None,
+    task: TrainAsked,
+    loaded: ClassLoaded,
+    start: ClassStart,
+) -> ClassModel:
     balance = None
     if task.balancing is not None:
-        shares = balance_shares(loaded, drawn, present, codes)
+        shares = balance_shares(loaded, drawn, start.present, start.codes)
         balance = Balance(task.balancing.name, task.balancing.tau, tuple(map(float, shares)))
     correction = task.correction or "none"
-    trained = ClassModel(
+    return ClassModel(
         label=loaded.label,
-        present=tuple(int(place) for place in present),
-        learner=asked.model,
-        fitted=made.model(fitted),
+        present=tuple(int(place) for place in start.present),
+        learner=task.model,
+        fitted=fitted,
         correction=correction,
         scale="population" if drawn is None or correction in ("offset", "weight") else "sample",
         starts_from_pilot=start.from_pilot,
@@ -144,33 +192,16 @@ def class_train(
         summary=fitted.summary(),
         sample_weight=task.sample_weight,
     )
-    if drawn is not None and drawn.design.correctable:
-        tell_approximate(drawn.design.method, asked.model, correction, context)
-    counted = np.bincount(loaded.codes, minlength=len(loaded.label)).tolist()
+
+
+def _given(task: TrainAsked, *, natural: bool) -> dict[str, Any]:
+    """What was asked for, as far as it makes a difference, for the manifest."""
     settings = asdict(task.settings)
-    given = {name: settings[name] for name in ("l2", "rounds", "learning_rate", "leaves")}
-    manifest = {
-        "created_by": {
-            "command": "train", "model": asked.model, "natural": drawn is None, **given,
-            **({"set": list(task.settings.given)} if task.settings.given else {}),
-            **described(asked.weighting),
-        },
-        "seed": task.settings.seed,
-        **made.manifest(table),
-        "drop": list(task.drop),
-        "key": task.key,
-        "counts": counted,
-        "made_from": table.digest,
-    }  # fmt: skip
-    write_bytes(asked.output, trained.content(manifest))
-    return ClassTrainResult(
-        output=asked.output,
-        model=asked.model,
-        correction=correction,
-        scale=trained.output_scale,
-        rows=len(rows),
-        classes=dict(zip(loaded.label.values, counted, strict=True)),
-        features=len(features_of(fitted)),
-        summary=fitted.summary(),
-        class_weights=weights,
-    )
+    return {
+        "command": "train",
+        "model": task.model,
+        "natural": natural,
+        **{name: settings[name] for name in ("l2", "rounds", "learning_rate", "leaves")},
+        **({"set": list(task.settings.given)} if task.settings.given else {}),
+        **described(task.weighting),
+    }
