@@ -20,7 +20,9 @@ README = (ROOT / "README.md").read_text()
 NOT_RUN = ("make ", "pip install", "git clone")
 
 
-PAGES = ("README.md", "calibration.md", "classes.md", "correction.md", "features.md")
+PAGES = (
+    "README.md", "calibration.md", "classes.md", "correction.md", "features.md", "sampling.md",
+)  # fmt: skip
 WRITTEN = re.compile(r"(?:-o|>|--plot|--plan|--design) ([\w.]+)")
 
 

@@ -149,7 +149,8 @@ def correct(
 
     For a model trained on a sample that knew nothing of the sampling: log odds + log pi_0 - log
     pi_1. Give one of --design, --pi, --offset, --rate or --prior. With --design and a nonuniform
-    sample the table must hold the pilot's features. Adds the column rb_probability.
+    sample the table must hold the pilot's features. Adds the column rb_probability. In memory are
+    a few batches; with --calibrate-on also its probabilities and labels.
 
     Where no formula undoes what was done (smote, cleaning, forests, balanced ensembles), give
     --calibrate-on FILE and its --label: rows of the natural distribution that the model was not

@@ -45,7 +45,8 @@ def profile(
 
     Columns that look like identifiers, that never vary, that are the label again, or that alone
     tell the classes apart (a sign that they become known only after the outcome) are named. The
-    advice is the very commands to type next.
+    advice is the very commands to type next. The table is streamed; in memory are a few batches
+    and sketches of each column.
 
     \b
         rebalance profile flights.parquet -l late

@@ -112,7 +112,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         (OFFSET, WEIGHT, POSTHOC),
         "approximate",
         "copies count as pi_k, the mean number of them; copies fill leaves that one row could not",
-        "to thin negatives, --method uniform or nonuniform",
+        "to thin the common class, --method uniform or nonuniform",
     ),
     Correction(
         _THINNED,
@@ -120,7 +120,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         (POSTHOC,),
         "approximate",
         "logit p = logit p_s - l; scikit-learn's boosting takes no offset",
-        "--model gbm, which does",
+        "--model gbm, which takes the offset",
     ),
     Correction(
         _THINNED,
@@ -136,7 +136,7 @@ CORRECTIONS: tuple[Correction, ...] = (
         (POSTHOC, WEIGHT),
         "approximate",
         "copies count as pi_k, the mean number of them; copies fill leaves that one row could not",
-        "to thin negatives, --method uniform or nonuniform",
+        "to thin the common class, --method uniform or nonuniform",
     ),
     Correction(
         (*_THINNED, "random-over"),

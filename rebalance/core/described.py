@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -25,6 +25,7 @@ N = TypeVar("N", np.float32, np.float64)
 _WORDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a finite number"}
 _LISTS, _OBJECTS = (tuple, list), (dict, Mapping)
 _SHOWN = 40
+_LARGEST = sys.float_info.max
 
 
 def described(kind: type[T], document: object) -> T:
@@ -100,7 +101,7 @@ def _read(kind: Any, value: Any) -> Any:
 
 def _scalar(kind: Any, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is float and number and math.isfinite(value):
+    if kind is float and number and -_LARGEST <= value <= _LARGEST:  # whole numbers may be larger
         return float(value)
     if kind is float or not isinstance(value, kind) or (kind is int and not number):
         raise _other(value, _WORDS[kind])

@@ -54,12 +54,6 @@ def focal_loss(y_true: Bools, score: Floats, gamma: float) -> Floats:
     return np.asarray(np.exp(-gamma * at.above) * at.below, dtype=np.float64)
 
 
-def focal_gradient(y_true: Bools, score: Floats, gamma: float) -> Floats:
-    """dL/dv of every row, shape (n,)."""
-    up, down = _At.of(score).pulls(gamma)
-    return np.where(y_true, -up, down)
-
-
 def undo_focal(score: Floats, gamma: float) -> Floats:
     """U: the log odds of the probability that a score of the focal loss stands for.
 

@@ -179,6 +179,10 @@ def maximise(problem: Problem, penalty: Penalty, start: Floats | None = None) ->
         tolerance = PATH_TOLERANCE * _unit(problem, best.coefficients) / problem.weight.sum()
         again = _solve(problem, penalty, best.coefficients, tolerance)
         best = Maximum(again.coefficients, best.iterations + again.iterations)
+        if _excess(problem, penalty, best.coefficients) > LARGEST_EXCESS:
+            apart = separating(problem, problem.start())
+            if apart is not None:
+                raise _separable(by_size(problem, apart))
     _check(problem, penalty, best.coefficients)
     return best
 
@@ -304,8 +308,9 @@ def _check_bounded(problem: Problem, found: Floats) -> None:
 def _separable(by: Sequence[str]) -> FitError:
     named = " by " + ", ".join(f"'{name}'" for name in by[:NAMED]) if by else ""
     return FitError(
-        f"the classes can be separated{named}: the best coefficients are infinite",
-        remedy="give a penalty, for example --l2 0.01, or drop the column that gives it away",
+        f"the classes can be separated{named}: the best coefficients are infinite, or all but so",
+        remedy="give a penalty, or a larger one, for example --l2 0.01, or drop the column that "
+        "gives it away",
     )
 
 

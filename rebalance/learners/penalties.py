@@ -33,7 +33,6 @@ STEPS = 15
 RIDGE_FROM, RIDGE_TO = 1e2, 1e-5
 LASSO_TO = 1e-3
 ELASTIC_SHARE = 0.5
-KINDS = ("l2", "l1", "elastic")
 
 
 @dataclass(frozen=True)

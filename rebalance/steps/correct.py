@@ -197,8 +197,7 @@ def _tell_same(inputs: Sequence[str], rows: LabelledRows, context: Context) -> N
 def _check(table: Table, column: str, sampling: Sampling, drawn: Drawn | None) -> None:
     table.require(column, "--probability")
     where = f"file '{table.title}'"
-    metadata = table.metadata
-    scales = json.loads(metadata.get(SCALE_KEY.encode(), b"{}"))
+    scales = table.document(SCALE_KEY)
     if column == PROBABILITY or scales.get(column) == "population":
         raise DataError(
             f"the column '{column}' is on the population's scale already",

@@ -54,7 +54,7 @@ def tell_approximate(
     if row.kind == "approximate":
         what = what or f"of a {method} sample, --correction {correction}"
         context.note(
-            f"in a {learner} model {what} is about right, not exact: look at "
+            f"in a model by {learner}, {what} is about right, not exact: look at "
             f"predicted_over_observed; better is {row.remedy}"
         )
     return row.kind

@@ -18,6 +18,7 @@ from rebalance.core.encoding import Encoder
 from rebalance.core.forecast import Forecast, Foreseen
 from rebalance.core.inference import model_based
 from rebalance.core.posterior import PRIOR, Posterior, posterior
+from rebalance.core.sandwich import sandwich
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.learners.base import Fitted, TrainingRows
@@ -97,7 +98,13 @@ def stand_of(
     prior = fitted.penalty.diagonal(z.shape[1])
     prior[1:] += PRIOR
     counted = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
-    spread = model_based(z, log_odds + rows.offset, counted, prior)
+    eta = log_odds + rows.offset
+    # Weights are no counts of rows: one of weight 5 tells as much as one.
+    spread = (
+        model_based(z, eta, counted, prior)
+        if rows.sample_weight is None
+        else sandwich(z, rows.y_true, eta, counted, prior)
+    )
     known = posterior(
         fitted.slopes,
         spread.variance[1:, 1:],

@@ -42,7 +42,7 @@ def with_models_threshold(
         )
     try:
         value = float(json.loads(written))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         value = math.nan
     if not 0 <= value <= 1:
         raise DataError(

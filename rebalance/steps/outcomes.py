@@ -220,7 +220,7 @@ def named_positive(table: Table, label: str, positive: str | None) -> str | None
         try:
             found = json.loads(written)
             positive = str(found["positive"]) if found["column"] == label else None
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
             raise DataError(
                 f"what the file's metadata '{LABEL_KEY}' says of the label cannot be read",
                 remedy="say which value is positive with --positive",

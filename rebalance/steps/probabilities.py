@@ -89,6 +89,7 @@ def kept_beside(
             raise DataError(
                 f"the table has a column '{name}' already",
                 where=f"file '{table.title}'",
-                remedy="rename it, or name the columns to keep with --keep",
+                remedy="rename it"
+                + (f", or name the columns to keep with {option}" if option == "--keep" else ""),
             )
     return kept

@@ -122,7 +122,7 @@ class Calibrated:
         of = "out of fold" if self.on is None else f"on {counted(self.rows, 'row')}"
         figures = self.calibration
         if afterwards and self.after is not None:
-            figures, of = self.after, f"{of}, recalibrated"
+            figures, of = self.after, f"{of}, recalibrated to them"
         shown = {f"{name} {of}": str(found) for name, found in figures.named.items()}
         if self.recalibration is not None:
             shown["recalibrated by"] = str(self.recalibration)

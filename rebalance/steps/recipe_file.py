@@ -49,7 +49,7 @@ def read_recipe(path: str) -> Defined:
     where = f"file '{path}'"
     try:
         document = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise UsageError(f"this is no TOML: {exc}", where=where, remedy=_EXAMPLE) from exc
     _refuse_unknown(document, ("features", "drop"), "there is no key", where)
     features, drop = document.get("features", {}), document.get("drop", [])

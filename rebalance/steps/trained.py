@@ -104,7 +104,7 @@ class Trained:
             costs=model.costs.to_document() if model.costs else None,
             choice=self.choice,
             scale=model.output_scale,
-            **tell_estimates(model, self.task.correction, min(positives, negatives), context),
+            **tell_estimates(model, self.task.correction, self._rarer, context),
         )
 
     @property
@@ -119,6 +119,13 @@ class Trained:
         y_true = self.fitted.rows.y_true
         positives = int(y_true.sum())
         return positives, len(y_true) - positives
+
+    @property
+    def _rarer(self) -> int:
+        """The rows of the rarer class that count: a weight of 0 is no row."""
+        rows = self.fitted.rows
+        y_true = rows.y_true if rows.sample_weight is None else rows.y_true[rows.sample_weight > 0]
+        return min(int(y_true.sum()), int((~y_true).sum()))
 
     def _manifest(self) -> dict[str, Any]:
         positives, negatives = self._counts

@@ -12,7 +12,6 @@ from rebalance.learners.base import Learner, Settings
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.recalibrate import Wanted
 
-LOSSES = ("logloss", "focal", "class-balanced", "cb-focal")
 FOCAL = ("focal", "cb-focal")
 CLASS_BALANCED = ("class-balanced", "cb-focal")
 GAMMA = 2.0

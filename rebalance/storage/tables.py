@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -192,6 +193,25 @@ class Table:
     def metadata(self) -> Mapping[bytes, bytes]:
         """The first file's key-value metadata; empty for formats that have none."""
         return self.source.metadata
+
+    def document(self, key: str) -> dict[str, Any]:
+        """The JSON object of this key in the metadata; empty where there is none.
+
+        Raises
+        ------
+        DataError : it is no JSON object.
+        """
+        try:
+            found = json.loads(self.metadata.get(key.encode(), b"{}"))
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise DataError(
+                f"the file's metadata '{key}' cannot be read",
+                where=f"file '{self.title}'",
+                remedy="make the file anew, or write it without metadata",
+            )
+        return found
 
     @property
     def turned(self) -> Mapping[str, str]:

@@ -148,3 +148,19 @@ def test_several_columns_are_those_of_classes(tmp_path, rebalance, done):
     # Class a was thinned to a half: its odds against the others double.
     shares = [float(each) for each in first.splitlines()[1].split(",")[-3:]]
     assert shares == pytest.approx([0.4 / 1.2, 0.3 / 1.2, 0.5 / 1.2])
+
+
+@pytest.mark.parametrize("scale", ["{broken", "[1]", "[" * 100_000])
+def test_a_scale_that_cannot_be_read_is_refused(
+    predictions: Path, tmp_path: Path, rebalance: Invoke, scale: str
+) -> None:
+    source, out = tmp_path / "p.parquet", tmp_path / "c.csv"
+    table = pcsv.read_csv(predictions)
+    pq.write_table(table.replace_schema_metadata({"rebalance.scale": scale}), source)
+    for asked in ("score", "a=score,b=pi"):
+        rate = "0.1" if asked == "score" else "a=0.5"
+        result = rebalance(["correct", source, "--probability", asked, "--rate", rate, "-o", out])
+        assert result.exit_code == 3
+        assert "metadata 'rebalance.scale' cannot be read" in result.stderr
+        assert str(source) in result.stderr
+        assert not out.exists()

@@ -51,10 +51,13 @@ def test_what_holds_no_design_is_named(
 ) -> None:
     other, text = tmp_path / "notes", tmp_path / "missing.parquet"
     other.write_text("no design")
+    deep = tmp_path / "deep"
+    deep.write_text("[" * 200_000)
     for named, said in (
         (simulated.path, "the table has no design"),
         (bare, "the table has no design"),
         (other, "the design is damaged"),
+        (deep, "the design is damaged"),
         (text, "the design cannot be read"),
     ):
         refused = rebalance(["train", bare, "--design", named, "-o", tmp_path / "m.rbl"])

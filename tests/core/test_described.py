@@ -63,6 +63,7 @@ def test_what_is_described() -> None:
         ({"kind": []}, "'kind' is [], and not one of 'a', 'b'"),
         ({"number": "1"}, "'number' is \"1\", and not a finite number"),
         ({"number": float("nan")}, "'number' is NaN, and not a finite number"),
+        ({"number": 10**400}, f"'number' is 1{'0' * 39}..., and not a finite number"),
         ({"number": True}, "'number' is true, and not a finite number"),
         ({"count": 2.0}, "'count' is 2.0, and not a whole number"),
         ({"count": False}, "'count' is false, and not a whole number"),

@@ -54,6 +54,7 @@ def test_every_kind(tmp_path: Path) -> None:
     ("feature", "said"),
     [
         ("= 3", "no TOML.*line 2"),
+        (f"a = {'[' * 5000}", "no TOML"),
         ('a = { log1p = "x" }\na = { count = "y" }', "no TOML.*Cannot overwrite"),
         ('a = { logp1 = "x" }', "no kind of feature 'logp1'.*nearest is 'log1p'"),
         ('a = { log1p = "x", by = "y" }', "log1p takes no option 'by'"),

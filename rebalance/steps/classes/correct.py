@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -181,7 +180,7 @@ def _label(
 def _check_scale(table: Table, named: Mapping[str, str], sampling: ClassSampling) -> None:
     """Refuse what is on the population's scale, or balanced and not said to be."""
     where = f"file '{table.title}'"
-    scales = json.loads(table.metadata.get(SCALE_KEY.encode(), b"{}"))
+    scales = table.document(SCALE_KEY)
     for value, column in named.items():
         scale = scales.get(column)
         if scale is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,9 +80,9 @@ def class_columns_of(
         if any(name in names or "=" not in name for name in [*asked, *parts]):
             return None
         named = named_columns(parts, table)
-        scales = {_written(table, SCALE_KEY).get(column) for column in named.values()}
+        scales = {table.document(SCALE_KEY).get(column) for column in named.values()}
         return ClassColumns(named, "sampled" if scales == {"sampled"} else None)
-    written, there = _written(table, LABEL_KEY), set(table.names)
+    written, there = table.document(LABEL_KEY), set(table.names)
     if written.get("column") == label and "classes" in written:
         for scale in ("population", "balanced"):
             named = {value: f"{PREFIXES[scale]}{value}" for value in written["classes"]}
@@ -109,15 +108,6 @@ def _sampled_alone(table: Table) -> UsageError:
         where=f"file '{table.title}'",
         remedy=f"to score them as they are, --probability '*={PREFIXES['sampled']}*'",
     )
-
-
-def _written(table: Table, key: str) -> dict[str, Any]:
-    """A document in the file's metadata; none where it is not there, or cannot be read."""
-    try:
-        found = json.loads(table.metadata.get(key.encode(), b"{}"))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def class_evaluate(

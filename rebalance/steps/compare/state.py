@@ -84,7 +84,7 @@ class State:
         """
         try:
             found = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             raise self._strange(1) from None
         if not isinstance(found, dict) or found.get("kind") != KIND:
             raise self._strange(1)

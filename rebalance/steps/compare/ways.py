@@ -17,7 +17,6 @@ from rebalance.samplers.nonuniform import Nonuniform
 
 NONE = "none"
 FULL, FAST = "full", "fast"
-PRESETS = (FAST, FULL)
 # What a made row can be made of decides which method makes rows here.
 _MAKERS: dict[Needs, str] = {
     "numbers": "smote",

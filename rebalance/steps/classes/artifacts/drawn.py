@@ -104,7 +104,7 @@ def read_if_class_design(
         return None
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or not is_of_classes(document):
         return None
