@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rebalance.errors import ArtifactError, UsageError
+from rebalance.learners import get_learner
+from rebalance.learners.base import Settings, TrainingRows
 from rebalance.steps.information import (
     RATES,
     Stand,
@@ -13,6 +16,7 @@ from rebalance.steps.information import (
     efficiency_curves,
     known_between,
     rate_for,
+    stand_of,
 )
 
 
@@ -71,3 +75,22 @@ def test_a_range_is_given_where_the_pilots_own_error_is_known(plan: dict[str, ob
 def test_a_pilot_without_a_plan_is_named() -> None:
     with pytest.raises(ArtifactError, match="make it again"):
         rate_for({}, "probability", "offset", 0.5)
+
+
+def test_weights_of_a_user_are_no_counts_of_rows() -> None:
+    # Weights of mean 1 that do not depend on the rows leave slopes with E[w^2] / E[w]^2 times the
+    # variance that as many equal rows give: of 1 and 9, half each, 41 / 25 = 1.64. Of 4,000 rows,
+    # 1,000 of them positive, either estimate of a variance is good to some 10%.
+    draw = np.random.default_rng(2)
+    x = draw.normal(size=4000)
+    y = draw.random(4000) < 1 / (1 + np.exp(1.3 - x))
+    spread = []
+    for weight in (np.ones(4000), draw.permutation(np.repeat([0.2, 1.8], 2000))):
+        nothing = np.zeros(4000)
+        kinds = {"x": "number"}
+        rows = TrainingRows({"x": pa.array(x)}, kinds, y, nothing, nothing, weight, nothing)
+        fitted = get_learner("logistic").fit(rows, Settings())
+        stand = stand_of(fitted, rows, rows, weight, np.ones(4000))
+        assert stand.known is not None
+        spread.append(stand.known.covariance[0, 0])
+    assert spread[1] / spread[0] == pytest.approx(1.64, rel=0.2)
