@@ -104,7 +104,7 @@ class Trained:
             costs=model.costs.to_document() if model.costs else None,
             choice=self.choice,
             scale=model.output_scale,
-            **tell_estimates(model, self.task.correction, min(positives, negatives), context),
+            **tell_estimates(model, self.table, self.task.correction, self._counts, context),
         )
 
     @property
