@@ -47,7 +47,8 @@ def check_keys(keys: KeyCensus, key: str | None, table: Table, context: Context)
     if repeated:
         context.note(
             f"{'' if exact else 'about '}{counted(repeated, 'row has', 'rows have')} a '{key}' "
-            "that an earlier row has: they share its draw"
+            "that an earlier row has: they share its draw, and what is kept varies more than by "
+            "independent draws"
         )
 
 

@@ -1,4 +1,4 @@
-"""Samples drawn by a key whose values repeat: intervals by hand."""
+"""Samples drawn by a key whose values repeat: what is said of them, and intervals, by hand."""
 
 from __future__ import annotations
 
@@ -107,7 +107,11 @@ def test_the_table_says_what_the_variance_is(keyed: Path, tmp_path: Path, done: 
 
 def test_keys_that_differ_change_nothing(keyed: Path, tmp_path: Path, done: Invoke) -> None:
     path = tmp_path / "s.parquet"
-    sampled(done, keyed, path, key="row")
+    document = sampled(done, keyed, path, key="row")
+    assert document["standard_deviation"] == pytest.approx(
+        np.sqrt(document["expected_negatives"] * 0.95)
+    )
+    assert document["shares_draws"] is False
     found = trained(done, path, "--drop", "id")
     assert found["estimates"]["variance"] == "model"
     assert not {"clusters", "clustered_by"} & set(found["estimates"])
@@ -132,3 +136,27 @@ def test_a_sample_that_lost_its_key_has_no_intervals(
     result = rebalance(["train", lost, "--model", "logistic", "-o", tmp_path / "m.rbl", *design])
     assert result.exit_code == 3
     assert "column 'id', row 7" in result.stderr
+
+
+@pytest.mark.parametrize("score", [[], ["--score", "local-case-control"]])
+def test_no_deviation_or_range_is_passed_off(
+    keyed: Path, tmp_path: Path, done: Invoke, score: list[str]
+) -> None:
+    pilot, out = tmp_path / "p.rbl", tmp_path / "s.parquet"
+    done(["pilot", keyed, "-l", "y", "--key", "id", "--drop", "row", "-o", pilot, "-q"])
+    command = ["sample", keyed, "--pilot", pilot, "--rate", 0.05, "--key", "id", "-o", out, *score]
+    document = json.loads(done([*command, "--json"]).stdout)
+    assert document["shares_draws"] is True
+    for name in (
+        "standard_deviation",
+        "standard_deviation_positives",
+        "planned_efficiency_between",
+        "realised_efficiency_between",
+    ):
+        assert document[name] is None
+    assert document["realised_efficiency"] is not None
+    assert len([note for note in document["notes"] if "independent draws" in note]) == 1
+    shown = done(command).stderr
+    assert ", sd " not in shown
+    assert "95% range" not in shown
+    assert "were each row drawn by itself" in shown
