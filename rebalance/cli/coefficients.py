@@ -53,7 +53,8 @@ def _title(estimates: Mapping[str, Any]) -> str:
     if estimates["variance"] != "none":
         title += f", with {estimates['level']:.0%} intervals"
     if estimates["variance"] == "sandwich":
-        title += " (robust: sandwich)"
+        key = estimates.get("clustered_by")
+        title += " (robust: sandwich)" if key is None else f" (sandwich, clustered by '{key}')"
     return title
 
 

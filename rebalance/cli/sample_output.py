@@ -45,15 +45,12 @@ def _show_thinned(console: Console, result: SampleResult) -> None:
     all_kept = result.kept_positives == result.positives
     positives = f"{result.kept_positives:,}{' (all)' if all_kept else ''}"
     if result.expected_positives is not None:
-        positives += (
-            f" (expected {result.expected_positives:,.1f}, "
-            f"sd {result.standard_deviation_positives:.1f})"
-        )
+        positives += _expected(result.expected_positives, result.standard_deviation_positives)
     shown = {
         "table": f"{result.rows:,} rows, {result.positives:,} positive",
         "kept positives": positives,
-        "kept negatives": f"{result.kept_negatives:,} "
-        f"(expected {result.expected_negatives:,.1f}, sd {result.standard_deviation:.1f})",
+        "kept negatives": f"{result.kept_negatives:,}"
+        + _expected(result.expected_negatives, result.standard_deviation),
         "kept in all": f"{kept:,} rows, {kept / result.rows:.2%} of the table",
     }
     if result.pilot_rate is not None:
@@ -77,6 +74,8 @@ def _show_thinned(console: Console, result: SampleResult) -> None:
         between = ""
         if result.realised_efficiency_between is not None:
             between = ", 95% range {:.1%} to {:.1%}".format(*result.realised_efficiency_between)
+        elif result.shares_draws:
+            between = ", were each row drawn by itself"
         shown["information kept"] = (
             f"about {result.realised_efficiency:.1%} of the table's{between}{planned}"
         )
@@ -84,6 +83,11 @@ def _show_thinned(console: Console, result: SampleResult) -> None:
         shown["information kept"] = f"not known: {result.efficiency_withheld}"
     title = result.method if result.score in ("probability", "uniform") else result.score
     console.show("sample", result.document(), facts(f"{title} sample: {result.output}", shown))
+
+
+def _expected(rows: float, deviation: float | None) -> str:
+    """How many rows were expected, and how far off they usually are, where that is known."""
+    return f" (expected {rows:,.1f}{'' if deviation is None else f', sd {deviation:.1f}'})"
 
 
 def _show_resampled(console: Console, result: ResampleResult) -> None:

@@ -19,6 +19,16 @@ is too small there). Of few rows that is not enough. Two things more go wrong, a
 
   (Kosmidis and Lunardon 2024, Empirical bias-reducing adjustments to estimating functions, JRSS B
   86; V without P). Intervals are centred where the estimate would be without it.
+
+Rows that were drawn together, as those of one key, are kept or left out together, and only the
+clusters g are independent (Liang and Zeger 1986). Then S_g = sum of w (y - q) z over the rows of a
+cluster stands where a row's s z does: in V, in t and in the bias, whose s z'A^-1 z of a row is
+z'A^-1 S_g. The leverage is that of the cluster along its own score,
+
+    h_g = sum of w q (1 - q) (z'A^-1 S_g)^2 over its rows / S_g'A^-1 S_g,
+
+and S_g is divided by sqrt(1 - h_g). Of one row that is HC2; of more it is, to first order and in
+the direction of S_g, what Kauermann and Carroll (2001) do with a matrix root for each cluster.
 """
 
 from __future__ import annotations
@@ -38,14 +48,26 @@ LEAST_FREE = 1e-3
 
 
 @dataclass(frozen=True)
+class _Units:
+    """What is independent, u rows or clusters of rows: z, shape (u, d), times scores, shape (u,).
+
+    leverage : shape (u,). along : z'A^-1 times its unit's score, of every row, shape (n,).
+    """
+
+    z: Floats
+    scores: Floats
+    leverage: Floats
+    along: Floats
+
+
+@dataclass(frozen=True)
 class Sandwich(Spread):
     """A spread with the largest leverage. inverse : A^-1. prior : the diagonal of P."""
 
     leverage: float
     inverse: Floats
     prior: Floats
-    z: Floats
-    scores: Floats
+    units: _Units
 
     def degrees(self, contrasts: Floats) -> Floats:
         """Degrees of freedom of every row c of `contrasts`, shape (k, d): shape (k,), at least 1.
@@ -54,8 +76,9 @@ class Sandwich(Spread):
         """
         mapped = contrasts @ self.inverse
         first, second = np.zeros(len(mapped)), np.zeros(len(mapped))
-        for part in blocks(len(self.z)):
-            terms = ((self.z[part] @ mapped.T) * self.scores[part, None]) ** 2
+        z, scores = self.units.z, self.units.scores
+        for part in blocks(len(z)):
+            terms = ((z[part] @ mapped.T) * scores[part, None]) ** 2
             first += terms.sum(axis=0)
             second += (terms**2).sum(axis=0)
         first += mapped**2 @ self.prior
@@ -65,7 +88,13 @@ class Sandwich(Spread):
 
 
 def sandwich(
-    z: Floats, y_true: NDArray[np.bool_], eta: Floats, weight: Floats, penalty: Floats
+    z: Floats,
+    y_true: NDArray[np.bool_],
+    eta: Floats,
+    weight: Floats,
+    penalty: Floats,
+    *,
+    cluster: NDArray[np.int64] | None = None,
 ) -> Sandwich:
     """V and its kin at a maximum.
 
@@ -73,6 +102,7 @@ def sandwich(
     ----------
     z : shape (n, d), with the intercept's column of ones. y_true, eta, weight : shape (n,).
     penalty : the diagonal of P, shape (d,).
+    cluster : shape (n,), codes from 0 of rows that were drawn together; None for independent rows.
 
     Raises
     ------
@@ -81,20 +111,51 @@ def sandwich(
     inverse = bread(z, eta, weight, penalty)
     q = probability(eta)
     curved = weight * q * (1 - q)
-    spread = quadratic(z, inverse)
-    leverage = curved * spread
-    scores = weight * (y_true - q) / np.sqrt(np.maximum(1 - leverage, LEAST_FREE))
+    scores = np.asarray(weight * (y_true - q), dtype=np.float64)
+    units = (
+        _rows(z, scores, curved, inverse)
+        if cluster is None
+        else _clusters(z, scores, curved, inverse, cluster)
+    )
     middle = np.zeros_like(inverse)
-    for part in blocks(len(z)):
-        middle += (z[part] * (scores[part, None] ** 2)).T @ z[part]
+    for part in blocks(len(units.z)):
+        middle += (units.z[part] * (units.scores[part, None] ** 2)).T @ units.z[part]
     of_rows = inverse @ middle @ inverse
-    pull = curved * (scores * spread + (0.5 - q) * quadratic(z, of_rows))
+    pull = curved * (units.along + (0.5 - q) * quadratic(z, of_rows))
     return Sandwich(
         variance=of_rows + inverse @ np.diag(penalty) @ inverse,
         bias=-inverse @ (z.T @ pull),
-        leverage=float(leverage.max()),
+        leverage=float(units.leverage.max()),
         inverse=inverse,
         prior=penalty,
-        z=z,
-        scores=np.asarray(scores, dtype=np.float64),
+        units=units,
     )
+
+
+def _rows(z: Floats, scores: Floats, curved: Floats, inverse: Floats) -> _Units:
+    spread = quadratic(z, inverse)
+    leverage = curved * spread
+    scores = scores / _root_of_free(leverage)
+    return _Units(z, scores, leverage, scores * spread)
+
+
+def _clusters(
+    z: Floats, scores: Floats, curved: Floats, inverse: Floats, cluster: NDArray[np.int64]
+) -> _Units:
+    count = int(cluster.max()) + 1
+    sums = np.empty((count, z.shape[1]))
+    for at, column in enumerate(z.T):
+        sums[:, at] = np.bincount(cluster, column * scores, count)
+    along = np.empty(len(z))
+    for part in blocks(len(z)):
+        along[part] = ((z[part] @ inverse) * sums[cluster[part]]).sum(axis=1)
+    size = quadratic(sums, inverse)
+    reached = np.bincount(cluster, curved * along**2, count)
+    leverage = np.divide(reached, size, out=np.zeros(count), where=size > 0)
+    free = 1 / _root_of_free(leverage)
+    return _Units(sums, free, leverage, along * free[cluster])
+
+
+def _root_of_free(leverage: Floats) -> Floats:
+    found: Floats = np.sqrt(np.maximum(1 - leverage, LEAST_FREE))
+    return found

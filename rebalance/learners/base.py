@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rebalance.core.kinds import Kind
 
 Floats = NDArray[np.float64]
+T = TypeVar("T", np.float64, np.int64)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class TrainingRows:
         weight included: what held-out rows count. None where that is `sample_weight`.
     shift : shape (n,), what is taken off the fitted log odds at prediction ("post-hoc"), or None.
     class_shift : log(w_1 / w_0) of class weights, which `sample_weight` and `offset` hold already.
+    cluster : shape (n,), codes from 0, the same for rows that were kept by one draw; None where
+        each row had its own.
     """
 
     columns: Mapping[str, pa.Array]
@@ -42,6 +45,7 @@ class TrainingRows:
     population_weight: Floats | None = None
     shift: Floats | None = None
     class_shift: float = 0.0
+    cluster: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.y_true)
@@ -60,10 +64,11 @@ class TrainingRows:
             _part(self.population_weight, mask),
             _part(self.shift, mask),
             self.class_shift,
+            _part(self.cluster, mask),
         )
 
 
-def _part(values: Floats | None, mask: NDArray[np.bool_]) -> Floats | None:
+def _part(values: NDArray[T] | None, mask: NDArray[np.bool_]) -> NDArray[T] | None:
     return None if values is None else values[mask]
 
 

@@ -115,9 +115,16 @@ class Logistic:
             found = None
             if settings.estimates:
                 robust = bool(settings.robust) or rows.sample_weight is not None
+                robust |= rows.cluster is not None
                 valid = settings.independent and not chosen.penalty.l1
                 found = _estimates(
-                    problem, best, chosen.penalty, encoder, robust=robust, valid=valid
+                    problem,
+                    best,
+                    chosen.penalty,
+                    encoder,
+                    robust=robust,
+                    valid=valid,
+                    cluster=rows.cluster,
                 )
                 if not chosen.penalty.none:
                     same, by = undetermined(problem, best.coefficients)
@@ -195,11 +202,14 @@ def _estimates(
     *,
     robust: bool,
     valid: bool,
+    cluster: NDArray[np.int64] | None,
 ) -> dict[str, Any]:
     """Coefficients with intervals, where they are valid: not after an l1 penalty, which selects.
 
     `largest_shrinkage` is the furthest that l2 draws one towards 0, in its standard errors.
-    `largest_leverage`, with the sandwich, is how much of its own fit a single row decides.
+    `largest_leverage`, with the sandwich, is how much of its own fit a single row, or cluster of
+    rows, decides. `clusters`, where rows were drawn together, are how many there are, and with rows
+    of either class.
     """
     at = best.coefficients
     if not valid:
@@ -208,7 +218,7 @@ def _estimates(
     ridge = penalty.diagonal(len(at))
     try:
         spread: Spread = (
-            sandwich(rows[0], problem.y_true, *rows[1:], ridge)
+            sandwich(rows[0], problem.y_true, *rows[1:], ridge, cluster=cluster)
             if robust
             else model_based(*rows, ridge)
         )
@@ -223,4 +233,8 @@ def _estimates(
     found["largest_shrinkage"] = float(drawn.max())
     if isinstance(spread, Sandwich):
         found["largest_leverage"] = spread.leverage
+    if cluster is not None:
+        chosen = {"all": cluster, "positives": cluster[problem.y_true]}
+        chosen["negatives"] = cluster[~problem.y_true]
+        found["clusters"] = {name: len(np.unique(codes)) for name, codes in chosen.items()}
     return found

@@ -8,12 +8,15 @@ from typing import Any
 
 from rebalance.core.design import UNIFORM
 from rebalance.core.inference import MOST_BIAS
+from rebalance.core.wording import counted
 from rebalance.learners.base import Settings
 from rebalance.learners.focal import FocalModel
 from rebalance.learners.logistic import LinearModel
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.model import Model
 from rebalance.steps.context import Context
+from rebalance.steps.keys import has_lost_key
+from rebalance.storage.tables import Table
 
 FEW, NAMED = 20, 4
 # With fewer rows of a class for each coefficient, some designs' intervals hold 97% to 99%.
@@ -24,7 +27,9 @@ DRAWN = 0.5
 LEVERAGE = 0.3
 
 
-def with_estimates(settings: Settings, correction: str, drawn: Drawn | None) -> Settings:
+def with_estimates(
+    settings: Settings, correction: str, drawn: Drawn | None, table: Table
+) -> Settings:
     """The settings of a fit whose coefficients are to have standard errors.
 
     Post-hoc, with inclusion probabilities that depend on x, the log odds that are fitted are those
@@ -32,7 +37,9 @@ def with_estimates(settings: Settings, correction: str, drawn: Drawn | None) -> 
     right.
     """
     robust = True if _curved(correction, drawn) else settings.robust
-    return replace(settings, estimates=True, robust=robust, independent=not _has_copies(drawn))
+    lost = drawn is not None and has_lost_key(table, drawn.design)
+    independent = not (lost or _has_copies(drawn))
+    return replace(settings, estimates=True, robust=robust, independent=independent)
 
 
 def _has_copies(drawn: Drawn | None) -> bool:
@@ -59,15 +66,42 @@ def _tell_undetermined(found: Mapping[str, Any], context: Context) -> None:
         )
 
 
-def _tell_few(rarer: int, coefficients: int, context: Context) -> None:
-    """Say where intervals, which hold for many rows, are rough."""
+def _tell_few(rarer: int, what: str, coefficients: int, context: Context) -> None:
+    """Say where intervals, which hold for many rows, are rough; `what` there are few of."""
     if rarer < FEW:
-        few = f"fewer than {FEW} rows ({rarer})"
+        few = f"fewer than {FEW} {what} ({rarer})"
     elif rarer < FOR_EACH * coefficients:
-        few = f"fewer than {FOR_EACH} rows for each coefficient ({rarer} for {coefficients})"
+        few = f"fewer than {FOR_EACH} {what} for each coefficient ({rarer} for {coefficients})"
     else:
         return
-    context.note(f"a class has {few}: the intervals, which hold for many rows, are rough")
+    context.note(f"a class has {few}: the intervals, which hold for many, are rough")
+
+
+def _why_none(model: Model, table: Table) -> str:
+    """Why coefficients have no standard errors."""
+    if _has_copies(model.drawn):
+        return (
+            "copies, made rows and rows chosen by their neighbours are no evidence of their own: "
+            "no standard errors are given"
+        )
+    if model.drawn is not None and has_lost_key(table, model.drawn.design):
+        return (
+            f"the sample was drawn by '{model.drawn.design.draw_key}' and has no such column any "
+            "more, so which rows one draw kept is not known: no standard errors are given (train "
+            "on the sample as 'rebalance sample' wrote it; --drop leaves a column out of the "
+            "features)"
+        )
+    return (
+        "an l1 penalty chooses among the slopes, and after that no valid standard errors exist: "
+        "none are given"
+    )
+
+
+def _tell_clustered(clusters: Mapping[str, int], rows: int, key: str, context: Context) -> None:
+    context.note(
+        f"the sample was drawn by '{key}', and {counted(rows, 'row')} have "
+        f"{counted(clusters['all'], 'value')} of it: the variance is the sandwich clustered by it"
+    )
 
 
 def _named(names: Sequence[str]) -> str:
@@ -75,10 +109,12 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
 
 
-def tell_estimates(model: Model, correction: str, rarer: int, context: Context) -> dict[str, Any]:
+def tell_estimates(
+    model: Model, table: Table, correction: str, classes: tuple[int, int], context: Context
+) -> dict[str, Any]:
     """The estimates and the path of penalties of a linear model, None of any other.
 
-    rarer : rows of the class that has fewer of them.
+    table : what it was fitted on. classes : the rows of either class.
     """
     fitted = model.fitted
     if isinstance(fitted, FocalModel) and isinstance(fitted.scores, LinearModel):
@@ -89,18 +125,16 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
     if not isinstance(fitted, LinearModel):
         return {"estimates": None, "cross_validation": None}
     found, path = fitted.estimates, fitted.cross_validation
-    if found is not None and found["variance"] == "none" and _has_copies(model.drawn):
-        context.note(
-            "copies, made rows and rows chosen by their neighbours are no evidence of their own: "
-            "no standard errors are given"
-        )
-    elif found is not None and found["variance"] == "none":
-        context.note(
-            "an l1 penalty chooses among the slopes, and after that no valid standard errors "
-            "exist: none are given"
-        )
+    clusters = found.get("clusters") if found is not None else None
+    key = model.drawn.design.draw_key if clusters and model.drawn is not None else None
+    if found is not None and found["variance"] == "none":
+        context.note(_why_none(model, table))
+    elif found is not None and clusters and key is not None:
+        _tell_clustered(clusters, sum(classes), key, context)
+        rarer = min(clusters["positives"], clusters["negatives"])
+        _tell_few(rarer, f"values of '{key}'", len(found["coefficients"]), context)
     elif found is not None:
-        _tell_few(rarer, len(found["coefficients"]), context)
+        _tell_few(min(classes), "rows", len(found["coefficients"]), context)
     if found is not None:
         _tell_undetermined(found, context)
     if found is not None and found.get("largest_shrinkage", 0.0) > DRAWN:
@@ -110,9 +144,10 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
             "them on average, not for each (a smaller --l2 does not draw)"
         )
     if found is not None and found.get("largest_leverage", 0.0) > LEVERAGE:
+        what = "row" if key is None else f"value of '{key}'"
         context.note(
-            f"one row has a leverage of {found['largest_leverage']:.2f} (above {LEVERAGE:g}), it "
-            "nearly decides a coefficient: the intervals are rough"
+            f"one {what} has a leverage of {found['largest_leverage']:.2f} (above {LEVERAGE:g}), "
+            "it nearly decides a coefficient: the intervals are rough"
             + (
                 ", with skewed features too narrow (the offset holds: leave --correction weight "
                 "out, or keep more rows)"
@@ -140,6 +175,7 @@ def tell_estimates(model: Model, correction: str, rarer: int, context: Context) 
         else {
             "scale": model.scale,
             "before_recalibration": model.recalibration is not None,
+            **({"clustered_by": key} if key is not None else {}),
             **found,
         },
         "cross_validation": path,

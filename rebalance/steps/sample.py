@@ -37,6 +37,8 @@ Floats = NDArray[np.float64]
 class SampleResult:
     """What was kept, against what was expected.
 
+    shares_draws : values of the key repeat. What is kept then varies by more than a standard
+    deviation or a range of independent draws tells, and there is none.
     Of local case-control, which thins positives: those expected, and those of the table at its
     least pi_1. With the pilot's rows: its rate, and the negatives kept that it had drawn.
     not_planned : why there is no planned efficiency, where a pilot has a plan.
@@ -53,7 +55,7 @@ class SampleResult:
     kept_positives: int
     kept_negatives: int
     expected_negatives: float
-    standard_deviation: float
+    standard_deviation: float | None
     at_floor: int
     at_one: int
     score: str
@@ -62,6 +64,7 @@ class SampleResult:
     realised_efficiency: float | None
     realised_efficiency_between: tuple[float, float] | None
     efficiency_withheld: str | None
+    shares_draws: bool = False
     not_planned: str | None = None
     expected_positives: float | None = None
     standard_deviation_positives: float | None = None
@@ -116,6 +119,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         expected = rate * design.negatives
         outlook = Outlook(expected, expected * (1 - rate), 0, 0)
     realised, between = kept.efficiency(asked.correction or "offset")
+    shares = population.keys.repeated()[0] > 0
     return SampleResult(
         output=output,
         method=asked.called or design.method,
@@ -128,18 +132,21 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         kept_positives=kept.positives,
         kept_negatives=kept.negatives,
         expected_negatives=outlook.expected,
-        standard_deviation=float(np.sqrt(outlook.variance)),
+        standard_deviation=None if shares else float(np.sqrt(outlook.variance)),
         at_floor=outlook.at_floor,
         at_one=outlook.at_one,
         score=design.score,
         planned_efficiency=found.planned_efficiency,
-        planned_efficiency_between=found.planned_between,
+        planned_efficiency_between=None if shares else found.planned_between,
         realised_efficiency=realised,
-        realised_efficiency_between=between,
+        realised_efficiency_between=None if shares else between,
         efficiency_withheld=found.withheld,
+        shares_draws=shares,
         not_planned=found.not_planned,
         expected_positives=positives.expected if positives else None,
-        standard_deviation_positives=float(np.sqrt(positives.variance)) if positives else None,
+        standard_deviation_positives=float(np.sqrt(positives.variance))
+        if positives and not shares
+        else None,
         positives_at_floor=positives.at_floor if positives else None,
         pilot_rate=design.pilot_rate,
         kept_pilot_negatives=kept.pilot_negatives if known.joined else None,

@@ -20,6 +20,7 @@ from rebalance.steps.context import Context
 from rebalance.steps.designed import training_features
 from rebalance.steps.estimates import with_estimates
 from rebalance.steps.features import tell_left_out
+from rebalance.steps.keys import shared_draws
 from rebalance.steps.memory import HEAVY, Need, estimate, open_within
 from rebalance.steps.recalibrate import Calibrated, Wanted
 from rebalance.steps.recipes import Engineering
@@ -159,6 +160,8 @@ def _fit(
     rows = made.rows(training_rows(loaded, task, made.needed, start, settings.seed), table.place)
     if task.drawn is not None and has_kin(table, task.drawn.design):
         rows = replace(rows, draws=kin_draws(table, settings.seed))
+    if "robust" in learner.accepts and task.drawn is not None:
+        rows = replace(rows, cluster=shared_draws(table, task.drawn.design))
     with located(table.place):
         rows, weighed = weigh(
             rows,
@@ -168,7 +171,7 @@ def _fit(
             model=asked.model,
             context=context,
         )
-        fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn))
+        fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn, table))
     tell_left_out(fitted.left_out, context)
     tell_fit(fitted, context)
     tell_stages(fitted.summary(), settings, context)

@@ -104,7 +104,7 @@ class Trained:
             costs=model.costs.to_document() if model.costs else None,
             choice=self.choice,
             scale=model.output_scale,
-            **tell_estimates(model, self.task.correction, self._rarer, context),
+            **tell_estimates(model, self.table, self.task.correction, self._that_count, context),
         )
 
     @property
@@ -121,11 +121,11 @@ class Trained:
         return positives, len(y_true) - positives
 
     @property
-    def _rarer(self) -> int:
-        """The rows of the rarer class that count: a weight of 0 is no row."""
+    def _that_count(self) -> tuple[int, int]:
+        """The rows of either class that count: a weight of 0 is no row."""
         rows = self.fitted.rows
         y_true = rows.y_true if rows.sample_weight is None else rows.y_true[rows.sample_weight > 0]
-        return min(int(y_true.sum()), int((~y_true).sum()))
+        return int(y_true.sum()), int((~y_true).sum())
 
     def _manifest(self) -> dict[str, Any]:
         positives, negatives = self._counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -278,3 +279,19 @@ def test_separable_classes_have_a_lasso(how: str, l1: float) -> None:
     assert isinstance(fitted, LinearModel)
     found = np.append(fitted.intercept, fitted.slopes)
     assert found == pytest.approx(elastic_net(x, y, none, one, l1, 0.0), abs=1e-3)
+
+
+def test_a_part_of_the_rows_keeps_their_clusters() -> None:
+    x, y, offset = drawn(6)
+    codes = np.arange(len(y)) // 4
+    some = np.arange(len(y)) % 8 < 5  # four rows of every other cluster, one of each between
+    part = replace(rows(x, y, offset), cluster=codes).take(some)
+    fitted = get_learner("logistic").fit(part, Settings(estimates=True))
+    assert isinstance(fitted, LinearModel)
+    assert fitted.estimates is not None
+    assert fitted.estimates["variance"] == "sandwich"
+    assert fitted.estimates["clusters"] == {
+        "all": len(y) // 4,
+        "positives": len(set(codes[some & y])),
+        "negatives": len(set(codes[some & ~y])),
+    }
