@@ -18,16 +18,15 @@ from rebalance.samplers.imbalanced import Method
 from rebalance.steps.classes.ready import ClassReady
 from rebalance.steps.context import Context
 from rebalance.steps.features import choose_features, whole
-from rebalance.steps.memory import HEAVY, MB, row_bytes
 from rebalance.steps.ready import Ready
 from rebalance.steps.resampling.classic import Classic
 from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.text_schema import TextSchema
 
-# Every value as it was read, as a feature, in the matrix, in the method's copy and in the output.
-_COPIES = 5.0
-# One column for each value of a category on top, though mostly zeros.
-_CODED_COPIES = 8.0
+# Below, float64 has all whole numbers, and a decimal's in its last place.
+_EXACT = 2.0**53
+# The most that a decimal has: as float64, a bound may have one more than the column's type.
+_DIGITS = 76
 
 
 @dataclass(frozen=True)
@@ -170,32 +169,6 @@ def tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
     if matrix.constant:
         names = ", ".join(map(repr, matrix.constant))
         context.note(f"constant, so no distance depends on it: {names}")
-
-
-def require_memory(table: Table, rows: int, method: Method, context: Context) -> None:
-    """Refuse a table that is too large for the memory limit, where there is one.
-
-    Raises
-    ------
-    UsageError : says how much is needed, and to thin first.
-    """
-    if context.memory_limit is None:
-        return
-    needed = memory_of(table, rows, method)
-    if needed > context.memory_limit:
-        raise UsageError(
-            f"{method.name} needs all rows in memory: about {needed / MB:,.0f} MB for {rows:,} "
-            f"rows, and the limit is {context.memory_limit / MB:,.0f} MB",
-            where=table.place,
-            remedy=f"thin first: --method nonuniform,{method.name} with --pilot and --rate (or "
-            f"uniform,{method.name}), or raise --memory-limit",
-        )
-
-
-def memory_of(table: Table, rows: int, method: Method) -> int:
-    """The bytes that so many rows take, with the matrix and its copies."""
-    copies = _COPIES if method.needs == "numbers" else _CODED_COPIES
-    return int(HEAVY + copies * rows * (row_bytes(table) + 8 * len(table.names)))
 
 
 def made_batch(
