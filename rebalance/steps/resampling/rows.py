@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +51,16 @@ class Held:
         """A column of the rows at these positions, as it stands in the file."""
         column = pa.chunked_array([part.source.column(name) for part in self.parts])
         return whole(column.take(to_arrow(at)))
+
+    def ends(self, name: str) -> tuple[Any, Any]:
+        """The exact least and greatest number of a column, or of all elements of its vectors."""
+        import pyarrow.compute as pc
+
+        columns = [part.column(name) for part in self.parts]
+        if pa.types.is_fixed_size_list(columns[0].type):
+            columns = [column.flatten() for column in columns]
+        found = pc.min_max(pa.chunked_array(columns)).as_py()
+        return found["min"], found["max"]
 
     @contextmanager
     def located(self) -> Iterator[None]:
@@ -193,7 +204,7 @@ def made_batch(
             codes = np.rint(unscaled[name]).astype(np.int64)
             array = rows.values(name, places[name].first_rows[codes])
         else:
-            array = _numbers(unscaled[name], places[name], first, name)
+            array = _numbers(unscaled[name], places[name], first, rows)
         arrays.append(array)
     made = pa.RecordBatch.from_arrays(
         arrays, schema=pa.schema([pa.field(name, first.source.column(name).type) for name in names])
@@ -201,13 +212,14 @@ def made_batch(
     return replace(first, source=made)
 
 
-def _numbers(values: NDArray[np.float64], place: Place, like: Batch, name: str) -> pa.Array:
+def _numbers(values: NDArray[np.float64], place: Place, like: Batch, rows: Held) -> pa.Array:
     """Made numbers with the column's type; of a text file, as text."""
+    name = place.name
     stands, decided = like.source.column(name).type, like.schema.field(name).type
     if pa.types.is_fixed_size_list(decided):
-        inner = _typed(values.reshape(-1), place, decided.value_type)
+        inner = _typed(values.reshape(-1), place, decided.value_type, rows)
         return pa.FixedSizeListArray.from_arrays(inner, decided.list_size).cast(stands)
-    typed = _typed(values, place, decided)
+    typed = _typed(values, place, decided, rows)
     if not isinstance(like.schema, TextSchema) or stands == decided:
         return typed.cast(stands)
     text = typed.cast(pa.string())
@@ -219,15 +231,29 @@ def _numbers(values: NDArray[np.float64], place: Place, like: Batch, name: str) 
     return pc.replace_substring(text, ".", mark)
 
 
-def _typed(values: NDArray[np.float64], place: Place, kind: pa.DataType) -> pa.Array:
-    """Numbers of a type: whole ones rounded, within what was there."""
+def _typed(values: NDArray[np.float64], place: Place, kind: pa.DataType, rows: Held) -> pa.Array:
+    """Numbers of a type: whole ones and decimals rounded, within what was there."""
+    if not (pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
+        return to_arrow(values).cast(kind, safe=False)
+    scale = kind.scale if pa.types.is_decimal(kind) else 0
+    rounded = np.clip(np.round(values, scale), place.low, place.high)
+    if max(-place.low, place.high) * 10.0**scale >= _EXACT:
+        return _within(rounded, kind, *rows.ends(place.name))
+    whole = pa.types.is_integer(kind)
+    return to_arrow(rounded.astype(np.int64) if whole else rounded).cast(kind)
+
+
+def _within(values: NDArray[np.float64], kind: pa.DataType, low: Any, high: Any) -> pa.Array:
+    """Whole numbers or decimals of a type between exact bounds, which float64 does not hold."""
     if pa.types.is_integer(kind):
-        rounded = np.clip(np.rint(values), place.low, place.high)
-        whole_type = np.uint64 if pa.types.is_unsigned_integer(kind) else np.int64
+        whole = np.uint64 if pa.types.is_unsigned_integer(kind) else np.int64
+        ends = np.iinfo(whole)
         # As float64, the greatest whole number would be one too large.
-        rounded = np.minimum(rounded, np.nextafter(float(np.iinfo(whole_type).max), 0))
-        return to_arrow(rounded.astype(whole_type)).cast(kind)
-    if pa.types.is_decimal(kind):
-        rounded = np.clip(np.round(values, kind.scale), place.low, place.high)
-        return to_arrow(rounded).cast(kind)
-    return to_arrow(values).cast(kind, safe=False)
+        inside = np.clip(values, float(ends.min), np.nextafter(float(ends.max), 0)).astype(whole)
+        return to_arrow(np.clip(inside, whole(low), whole(high))).cast(kind)
+    import pyarrow.compute as pc
+
+    wide = pa.decimal256(_DIGITS, kind.scale)
+    least, most = (pa.scalar(each, kind).cast(wide) for each in (low, high))
+    exact = to_arrow(values).cast(wide)
+    return pc.min_element_wise(pc.max_element_wise(exact, least), most).cast(kind)
