@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from rebalance.core.matrix import LARGEST, MAX_LEVELS, encode
+from rebalance.core.matrix import LARGEST, encode
+from rebalance.core.whole_identifiers import MAX_LEVELS
 from rebalance.errors import DataError
 
 ALL = {"a": "number", "shop": "category", "member": "boolean", "v": "vector"}
@@ -133,3 +134,9 @@ def test_bad_columns() -> None:
     kinds = {"a": "number", "b": "number"}
     some = {"a": pa.array([2, 2]), "b": pa.array([1, 2])}
     assert encode(some, kinds, fill=False, as_numbers=True).constant == ("a",)
+
+
+def test_remedies_quote_names_for_the_shell() -> None:
+    with pytest.raises(DataError, match="all values are missing") as raised:
+        encode({"my $no": pa.nulls(3, pa.int8())}, {"my $no": "number"}, fill=True, as_numbers=True)
+    assert raised.value.remedy == "leave the column out with --drop 'my $no'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow
 from rebalance.core.kinds import Kind
 from rebalance.core.matrix import Matrix, Place
+from rebalance.core.wording import dropping
 from rebalance.errors import DataError, UsageError
 from rebalance.samplers.imbalanced import Method
 from rebalance.steps.classes.ready import ClassReady
@@ -118,7 +120,7 @@ def choose_kinds(
     for name in wanted.numbers:
         if kinds.get(name) != "number":
             raise UsageError(
-                f"--number {name}: there is no feature of this name that holds numbers",
+                f"--number {shlex.quote(name)}: no feature of this name holds numbers",
                 remedy="leave it out, or check the name",
             )
     check_kinds(table, kinds, method)
@@ -136,7 +138,6 @@ def check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> None
     categories = [name for name, kind in kinds.items() if kind in coded]
     numbers = [name for name in kinds if name not in categories]
     wrong = {"numbers": categories, "categories": numbers}.get(method.needs, [])
-    leave_out = " ".join(f"--drop '{name}'" if " " in name else f"--drop {name}" for name in wrong)
     if wrong and wrong != list(kinds):
         many = f"column{'s' * (len(wrong) > 1)} {', '.join(map(repr, wrong))}"
         what = "categories" if method.needs == "numbers" else "numbers"
@@ -144,7 +145,7 @@ def check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> None
         raise DataError(
             f"{method.name} takes {method.needs} only, and there are {what}",
             where=f"{table.place}, {many}",
-            remedy=f"{other}leave them out of the distances with {leave_out}",
+            remedy=f"{other}leave them out of the distances with {dropping(wrong)}",
         )
     if method.needs == "numbers" and not numbers:
         lacking = "numbers"
