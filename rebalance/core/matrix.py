@@ -27,7 +27,7 @@ Columns = Mapping[str, pa.Array]
 LARGEST = 1e150
 # Neighbouring columns of a vector share the cache's lines: they are read together.
 _AT_ONCE = 16
-MEDIAN = "median"
+MEDIAN, COMMONEST = "median", "most frequent value"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Place:
 
     codes : it is a category. first_rows : of each code, the first row that has it.
     low, high : the least and greatest number that was there. constant : no two rows differ in it.
-    filled : values that were missing, and what stands for them.
+    filled : values that were missing, by what word they are filled in, and what stands for them.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Place:
     high: float
     constant: bool
     filled: int
+    filled_by: str
     filled_with: str
 
 
@@ -104,7 +105,8 @@ def encode(
 
     Parameters
     ----------
-    fill : fill in the median of a number, and the most frequent value of a category.
+    fill : fill in the median of a number, and the most frequent value of a category or a boolean,
+        false of two as frequent.
     as_numbers : booleans are numbers 0 and 1, not categories.
     measured : whole numbers that are no identifier, even where nearly all differ.
     of_rows : rows of the table that these are of; None where they are all.
@@ -187,7 +189,7 @@ def _refuse_missing(places: list[Place]) -> None:
         raise DataError(
             f"values are missing in {listed}, and there is no distance to a missing value",
             remedy="fill them in for the distances with --impute median (the median; of "
-            "categories the most frequent), or leave those columns out with "
+            "categories and booleans the most frequent), or leave those columns out with "
             f"{dropping(each.name for each in missing)}",
         )
 
@@ -208,12 +210,15 @@ def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
         values = to_numpy(array.cast(pa.float64(), safe=False))[:, None]
     low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
     filled, filled_with = 0, ""
+    is_boolean = pa.types.is_boolean(array.type)
     if not (low >= -LARGEST and high <= LARGEST):  # neither holds of NaN
         _refuse_beyond(name, values)
         absent = np.isnan(values)
         filled = int(absent.any(axis=1).sum())
-        medians = np.nanmedian(values, axis=0)
-        filled_with = ", ".join(f"{value:g}" for value in medians)
+        # Between true and false is nothing: the more frequent one, which of two as many is false.
+        middle = np.floor if is_boolean else np.asarray
+        medians = middle(np.nanmedian(values, axis=0))
+        filled_with = ", ".join(_shown(bool(v)) if is_boolean else f"{v:g}" for v in medians)
         values = np.where(absent, medians, values)
         low, high = float(values.min()), float(values.max())
     place = Place(
@@ -226,6 +231,7 @@ def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
         high=high,
         constant=bool((values[-1] == values[0]).all() and (values == values[0]).all()),
         filled=filled,
+        filled_by=COMMONEST if is_boolean else MEDIAN,
         filled_with=filled_with,
     )
     return values, place
@@ -263,6 +269,10 @@ def _coded(array: pa.Array) -> pa.DictionaryArray:
     return array.dictionary_encode()
 
 
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _codes(name: str, encoded: pa.DictionaryArray, start: int) -> tuple[NDArray[np.int64], Place]:
     """The position of each row's value among all, sorted."""
     levels = encoded.dictionary.to_pylist()
@@ -281,7 +291,7 @@ def _codes(name: str, encoded: pa.DictionaryArray, start: int) -> tuple[NDArray[
     if filled:
         commonest = int(np.argmax(np.bincount(codes[present], minlength=len(levels))))
         codes = np.where(absent, commonest, codes)
-        filled_with = str(levels[order[commonest]])
+        filled_with = _shown(levels[order[commonest]])
     place = Place(
         name=name,
         start=start,
@@ -292,6 +302,7 @@ def _codes(name: str, encoded: pa.DictionaryArray, start: int) -> tuple[NDArray[
         high=float(len(levels) - 1),
         constant=len(levels) == 1,
         filled=filled,
+        filled_by=COMMONEST,
         filled_with=filled_with,
     )
     return codes, place

@@ -168,9 +168,8 @@ def tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
     """Say what was imputed, and which columns tell no rows apart."""
     for each in matrix.places:
         if each.filled:
-            word = "most frequent value" if each.codes else "median"
             context.note(
-                f"'{each.name}': {each.filled:,} missing values count as the {word} "
+                f"'{each.name}': {each.filled:,} missing values count as the {each.filled_by} "
                 f"{each.filled_with} in distances; kept rows keep them missing"
             )
     if method.makes and any(each.filled for each in matrix.places):
