@@ -14,6 +14,12 @@ from rebalance.errors import RebalanceError
 
 INTERRUPTED = 130
 TERMINATED = 143
+# What makes the work of a command smaller.
+_A_SAMPLE = "give --memory-limit to work on less at once, or a sample instead of the table"
+_SMALLER = {
+    "sample": "give --memory-limit to work on less at once",
+    "train": "train on a sample, which 'rebalance sample' makes",
+}
 
 
 class Commands(click.Group):
@@ -52,7 +58,8 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             return _stop("interrupted; no output was changed", INTERRUPTED)
         except MemoryError:
-            return _stop("there is not enough memory; sample at a smaller --rate", 3)
+            remedy = _SMALLER.get(ctx.invoked_subcommand or "", _A_SAMPLE)
+            return _stop(f"there is not enough memory; {remedy}", 3)
         except OSError as exc:
             where = f", file '{exc.filename}'" if exc.filename else ""
             return _stop(f"{exc.strerror or exc}{where}; check the path and its permissions", 3)

@@ -46,7 +46,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--impute",
         type=click.Choice(["median"]),
         help="In-memory methods: what stands for missing values in distances: the median, of "
-        "categories the most frequent. Rows that are kept keep them missing.",
+        "categories and booleans the most frequent. Rows that are kept keep them missing.",
     ),
     click.option(
         "--max-time",

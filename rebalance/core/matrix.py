@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import is_valid, to_numpy
 from rebalance.core.kinds import Kind
-from rebalance.core.whole_identifiers import refuse_whole_identifiers
+from rebalance.core.whole_identifiers import refuse_identifiers
+from rebalance.core.wording import dropping
 from rebalance.errors import DataError
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, pa.Array]
 
-MAX_LEVELS = 1_000
 # Squares of larger numbers cannot be summed.
 LARGEST = 1e150
 # Neighbouring columns of a vector share the cache's lines: they are read together.
 _AT_ONCE = 16
-MEDIAN = "median"
+MEDIAN, COMMONEST = "median", "most frequent value"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Place:
 
     codes : it is a category. first_rows : of each code, the first row that has it.
     low, high : the least and greatest number that was there. constant : no two rows differ in it.
-    filled : values that were missing, and what stands for them.
+    filled : values that were missing, by what word they are filled in, and what stands for them.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Place:
     high: float
     constant: bool
     filled: int
+    filled_by: str
     filled_with: str
 
 
@@ -104,7 +105,8 @@ def encode(
 
     Parameters
     ----------
-    fill : fill in the median of a number, and the most frequent value of a category.
+    fill : fill in the median of a number, and the most frequent value of a category or a boolean,
+        false of two as frequent.
     as_numbers : booleans are numbers 0 and 1, not categories.
     measured : whole numbers that are no identifier, even where nearly all differ.
     of_rows : rows of the table that these are of; None where they are all.
@@ -112,11 +114,19 @@ def encode(
     Raises
     ------
     DataError : a value is missing and is not filled in; a number is infinite or beyond `LARGEST`; a
-        category has more than `MAX_LEVELS` values, or whole numbers are an identifier; no feature
-        varies.
+        category has too many values, or whole numbers are an identifier; no feature varies.
     """
+    coded = {
+        name: _coded(columns[name])
+        for name, kind in kinds.items()
+        if kind == "category" or (kind == "boolean" and not as_numbers)
+    }
     numbers = [name for name, kind in kinds.items() if kind == "number" and name not in measured]
-    refuse_whole_identifiers({name: columns[name] for name in numbers}, of_rows)
+    refuse_identifiers(
+        {name: columns[name] for name in numbers},
+        {name: len(each.dictionary) for name, each in coded.items()},
+        of_rows,
+    )
     width = sum(
         columns[name].type.list_size if kind == "vector" else 1 for name, kind in kinds.items()
     )
@@ -124,9 +134,9 @@ def encode(
     mean, scale = np.zeros(width), np.ones(width)
     places: list[Place] = []
     start = 0
-    for name, kind in kinds.items():
-        if kind == "category" or (kind == "boolean" and not as_numbers):
-            values[:, start], place = _codes(name, columns[name], start)
+    for name in kinds:
+        if name in coded:
+            values[:, start], place = _codes(name, coded[name], start)
         else:
             part, place = _numbers(name, columns[name], start)
             own = [each[..., start : place.stop] for each in (values, mean, scale)]
@@ -179,7 +189,8 @@ def _refuse_missing(places: list[Place]) -> None:
         raise DataError(
             f"values are missing in {listed}, and there is no distance to a missing value",
             remedy="fill them in for the distances with --impute median (the median; of "
-            "categories the most frequent), or leave those columns out with --drop",
+            "categories and booleans the most frequent), or leave those columns out with "
+            f"{dropping(each.name for each in missing)}",
         )
 
 
@@ -199,8 +210,16 @@ def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
         values = to_numpy(array.cast(pa.float64(), safe=False))[:, None]
     low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
     filled, filled_with = 0, ""
+    is_boolean = pa.types.is_boolean(array.type)
     if not (low >= -LARGEST and high <= LARGEST):  # neither holds of NaN
-        values, filled, filled_with = _filled(name, values)
+        _refuse_beyond(name, values)
+        absent = np.isnan(values)
+        filled = int(absent.any(axis=1).sum())
+        # Between true and false is nothing: the more frequent one, which of two as many is false.
+        middle = np.floor if is_boolean else np.asarray
+        medians = middle(np.nanmedian(values, axis=0))
+        filled_with = ", ".join(_shown(bool(v)) if is_boolean else f"{v:g}" for v in medians)
+        values = np.where(absent, medians, values)
         low, high = float(values.min()), float(values.max())
     place = Place(
         name=name,
@@ -212,18 +231,14 @@ def _numbers(name: str, array: pa.Array, start: int) -> tuple[Floats, Place]:
         high=high,
         constant=bool((values[-1] == values[0]).all() and (values == values[0]).all()),
         filled=filled,
+        filled_by=COMMONEST if is_boolean else MEDIAN,
         filled_with=filled_with,
     )
     return values, place
 
 
-def _filled(name: str, values: Floats) -> tuple[Floats, int, str]:
-    """Numbers with medians where some are missing, how many were, and the medians.
-
-    Raises
-    ------
-    DataError : one is infinite or beyond `LARGEST`, or all are missing.
-    """
+def _refuse_beyond(name: str, values: Floats) -> None:
+    """Refuse numbers that are infinite or beyond `LARGEST`, and columns without any."""
     beyond = np.abs(values) > LARGEST
     if beyond.any():
         number = values[beyond][0]
@@ -232,44 +247,42 @@ def _filled(name: str, values: Floats) -> tuple[Floats, int, str]:
             if np.isinf(number)
             else f"the number {number:g} is too large to compute distances with",
             where=f"column '{name}'",
-            remedy="replace it, or leave the column out with --drop",
+            remedy=f"replace it, or leave the column out with {dropping([name])}",
             row=int(np.argmax(beyond.any(axis=1))),
         )
-    absent = np.isnan(values)
-    if absent.all(axis=0).any():
-        raise DataError(
-            "all values are missing",
-            where=f"column '{name}'",
-            remedy="leave the column out with --drop",
-        )
-    medians = np.nanmedian(values, axis=0)
-    listed = ", ".join(f"{value:g}" for value in medians)
-    return np.where(absent, medians, values), int(absent.any(axis=1).sum()), listed
+    if np.isnan(values).all(axis=0).any():
+        raise _all_missing(name)
 
 
-def _codes(name: str, array: pa.Array, start: int) -> tuple[NDArray[np.int64], Place]:
-    """The position of each row's value among all, sorted."""
+def _all_missing(name: str) -> DataError:
+    return DataError(
+        "all values are missing",
+        where=f"column '{name}'",
+        remedy=f"leave the column out with {dropping([name])}",
+    )
+
+
+def _coded(array: pa.Array) -> pa.DictionaryArray:
+    """The values that are there, and where each row's is among them."""
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
-    encoded = array.dictionary_encode()
+    return array.dictionary_encode()
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _codes(name: str, encoded: pa.DictionaryArray, start: int) -> tuple[NDArray[np.int64], Place]:
+    """The position of each row's value among all, sorted."""
     levels = encoded.dictionary.to_pylist()
-    if len(levels) > MAX_LEVELS:
-        raise DataError(
-            f"there are {len(levels):,} different values, more than {MAX_LEVELS:,}: an identifier?",
-            where=f"column '{name}'",
-            remedy=f"leave it out of the distances with --drop {name}; it travels with the rows",
-        )
     if not levels:
-        raise DataError(
-            "all values are missing",
-            where=f"column '{name}'",
-            remedy="leave the column out with --drop",
-        )
+        raise _all_missing(name)
     order = sorted(range(len(levels)), key=lambda at: levels[at])
     rank = np.empty(len(levels), dtype=np.int64)
     rank[order] = np.arange(len(levels))
     indices = to_numpy(encoded.indices)
-    absent = np.isnan(indices) if array.null_count else np.zeros(len(array), dtype=bool)
+    absent = np.isnan(indices) if encoded.null_count else np.zeros(len(encoded), dtype=bool)
     codes = rank[np.where(absent, 0, indices).astype(np.int64)]
     first_rows = np.full(len(levels), -1, dtype=np.int64)
     present = np.flatnonzero(~absent)
@@ -278,7 +291,7 @@ def _codes(name: str, array: pa.Array, start: int) -> tuple[NDArray[np.int64], P
     if filled:
         commonest = int(np.argmax(np.bincount(codes[present], minlength=len(levels))))
         codes = np.where(absent, commonest, codes)
-        filled_with = str(levels[order[commonest]])
+        filled_with = _shown(levels[order[commonest]])
     place = Place(
         name=name,
         start=start,
@@ -289,6 +302,7 @@ def _codes(name: str, array: pa.Array, start: int) -> tuple[NDArray[np.int64], P
         high=float(len(levels) - 1),
         constant=len(levels) == 1,
         filled=filled,
+        filled_by=COMMONEST,
         filled_with=filled_with,
     )
     return codes, place

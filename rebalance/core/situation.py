@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from rebalance.core.wording import dropping
+
 FEW = 100
 PER_FEATURE = 10
 
@@ -86,8 +88,7 @@ class Situation:
     @property
     def left_out_words(self) -> str:
         """The options that name columns which are no features."""
-        dropped = shlex.join(word for name in self.drop for word in ("--drop", name))
-        return " ".join(part for part in (dropped, self.key_words) if part)
+        return " ".join(part for part in (dropping(self.drop), self.key_words) if part)
 
     def look_again(self) -> str:
         """The command that profiles the same table with what is known now."""

@@ -1,14 +1,18 @@
-"""Whole numbers that are identifiers: between them there is no distance, and no row is made."""
+"""Columns that are identifiers: between their values is no distance, and no row is made of them."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rebalance.core.suspicions import IDENTIFIER_SHARE, is_identifier
+from rebalance.core.wording import dropping
 from rebalance.errors import DataError
+
+MAX_LEVELS = 1_000
 
 
 def is_whole_identifier(values: pa.Array, of_rows: int | None = None) -> bool:
@@ -39,26 +43,36 @@ def is_whole_identifier(values: pa.Array, of_rows: int | None = None) -> bool:
     return bool(int(ends["max"]) - int(ends["min"]) + 1 >= IDENTIFIER_SHARE**2 * of_filled)
 
 
-def refuse_whole_identifiers(columns: Mapping[str, pa.Array], of_rows: int | None) -> None:
-    """Refuse columns of whole numbers that are identifiers.
+def refuse_identifiers(
+    whole: Mapping[str, pa.Array], levels: Mapping[str, int], of_rows: int | None
+) -> None:
+    """Refuse columns that are identifiers: whole numbers, and categories with too many values.
+
+    Parameters
+    ----------
+    levels : how many values each category has. of_rows : see `is_whole_identifier`.
 
     Raises
     ------
     DataError : one is; names all of them.
     """
-    found = [name for name, values in columns.items() if is_whole_identifier(values, of_rows)]
+    numbers = [name for name, values in whole.items() if is_whole_identifier(values, of_rows)]
+    many = [name for name, count in levels.items() if count > MAX_LEVELS]
+    found = [*numbers, *many]
     if not found:
         return
-    drop = " ".join(f"--drop {_quoted(name)}" for name in found)
+    reasons = ["nearly all whole numbers differ"] if numbers else []
+    if many:
+        up_to = "up to " if len(many) > 1 else ""
+        most = max(levels[name] for name in many)
+        reasons.append(f"there are {up_to}{most:,} different values, more than {MAX_LEVELS:,}")
     one = len(found) == 1
-    raise DataError(
-        f"nearly all whole numbers differ: {'an identifier' if one else 'identifiers'}?",
-        where=f"column{'' if one else 's'} {', '.join(map(repr, found))}",
-        remedy=f"leave {'it' if one else 'them'} out of the distances with {drop}; "
-        f"{'it travels' if one else 'they travel'} with the rows. Of a measurement, say so with "
-        f"--number {_quoted(found[0])}",
+    measured = "".join(
+        f". Of a measurement, say so with --number {shlex.quote(name)}" for name in numbers[:1]
     )
-
-
-def _quoted(name: str) -> str:
-    return f"'{name}'" if " " in name else name
+    raise DataError(
+        f"{', or '.join(reasons)}: {'an identifier' if one else 'identifiers'}?",
+        where=f"column{'' if one else 's'} {', '.join(map(repr, found))}",
+        remedy=f"leave {'it' if one else 'them'} out of the distances with {dropping(found)}; "
+        f"{'it travels' if one else 'they travel'} with the rows{measured}",
+    )

@@ -1,6 +1,9 @@
-"""Numbers in messages."""
+"""Numbers and options in messages."""
 
 from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -10,3 +13,12 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     ('1 row', '2,000 rows', '1 class has')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def dropping(names: Iterable[str]) -> str:
+    """The options that leave columns out, as a shell takes them.
+
+    >>> print(dropping(["id", "cust id"]))
+    --drop id --drop 'cust id'
+    """
+    return shlex.join(word for name in names for word in ("--drop", name))

@@ -19,6 +19,8 @@ THINNINGS = {
     RANDOM_UNDER: Uniform.name,
 }
 NAMES = (*THINNINGS, RANDOM_OVER, *CLASSIC)
+# Larger numbers are not exact as float64.
+MOST_ROWS = 2**53
 _NUMBERED = {
     "borderline-smote-1": "borderline-smote' with '--set kind=borderline-1",
     "borderline-smote-2": "borderline-smote' with '--set kind=borderline-2",
@@ -186,9 +188,14 @@ def positives_wanted(name: str, ratio: float, positives: int, negatives: int) ->
 
     Raises
     ------
-    UsageError : there are as many already.
+    UsageError : there are as many already, or they would be beyond counting.
     """
     wanted = negatives / ratio
+    if wanted > MOST_ROWS:
+        raise UsageError(
+            f"--ratio {ratio:g}: {name} would come to more than {MOST_ROWS:.2g} positives",
+            remedy="give a larger --ratio, as 1 for as many positives as negatives",
+        )
     if wanted <= positives:
         raise UsageError(
             f"--ratio {ratio:g}: there are {negatives / positives:.6g} negatives per positive "

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from rebalance.core.matrix import LARGEST, MAX_LEVELS, encode
+from rebalance.core.matrix import LARGEST, encode
+from rebalance.core.whole_identifiers import MAX_LEVELS
 from rebalance.errors import DataError
 
 ALL = {"a": "number", "shop": "category", "member": "boolean", "v": "vector"}
@@ -133,3 +134,25 @@ def test_bad_columns() -> None:
     kinds = {"a": "number", "b": "number"}
     some = {"a": pa.array([2, 2]), "b": pa.array([1, 2])}
     assert encode(some, kinds, fill=False, as_numbers=True).constant == ("a",)
+
+
+def test_missing_booleans_are_the_more_frequent_value_and_false_of_two_as_frequent() -> None:
+    some = {
+        "x": pa.array([1.0, 2.0, 3.0, 4.0, 5.0]),
+        "tie": pa.array([True, None, False, True, False]),
+        "yes": pa.array([True, True, None, False, True]),
+    }
+    kinds: dict[str, Any] = {"x": "number", "tie": "boolean", "yes": "boolean"}
+    for as_numbers in (True, False):
+        matrix = encode(some, kinds, fill=True, as_numbers=as_numbers)
+        back = matrix.unscaled(matrix.values)
+        assert back["tie"] == pytest.approx([1, 0, 0, 1, 0])
+        assert back["yes"] == pytest.approx([1, 1, 1, 0, 1])
+        filled = [(each.filled_by, each.filled_with) for each in matrix.places[1:]]
+        assert filled == [("most frequent value", "false"), ("most frequent value", "true")]
+
+
+def test_remedies_quote_names_for_the_shell() -> None:
+    with pytest.raises(DataError, match="all values are missing") as raised:
+        encode({"my $no": pa.nulls(3, pa.int8())}, {"my $no": "number"}, fill=True, as_numbers=True)
+    assert raised.value.remedy == "leave the column out with --drop 'my $no'"

@@ -95,3 +95,6 @@ def test_a_ratio_that_is_there_already() -> None:
     assert positives_wanted("smote", 2, 10, 100) == 50
     with pytest.raises(UsageError, match="below 10"):
         positives_wanted("smote", 10, 10, 100)
+    for ratio in (1e-300, 1e-320):  # 1e302, and infinitely many
+        with pytest.raises(UsageError, match=r"more than 9e\+15 positives; give a larger --ratio"):
+            positives_wanted("smote", ratio, 10, 100)

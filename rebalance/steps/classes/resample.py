@@ -30,15 +30,11 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.resampling.classic import Classic, check_options
 from rebalance.steps.resampling.effort import Limits, check_effort
 from rebalance.steps.resampling.resampled import Written, imputed
-from rebalance.steps.resampling.rows import (
-    Held,
-    choose_kinds,
-    memory_of,
-    require_memory,
-    tell_filled,
-)
+from rebalance.steps.resampling.room import memory_of, require_memory, require_room
+from rebalance.steps.resampling.rows import Held, choose_kinds, tell_filled
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table
+from rebalance.storage.writers import holds_metadata
 
 Counts = NDArray[np.int64]
 
@@ -114,8 +110,7 @@ def class_resample(
     design, rows = _thinned(found, context)
     names, counts = design.label.values, np.bincount(rows.codes, minlength=len(design.label))
     numbers = _wanted(method, budget, design, counts)
-    made = sum(max(number - counts[place], 0) for place, number in (numbers or {}).items())
-    require_memory(found.table, len(rows) + int(made), method, context)
+    require_memory(found.table, len(rows), method, context)
     order = ClassOrder(method, settings, names, numbers, wanted.asked.seed, context.threads)
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
@@ -129,6 +124,8 @@ def class_resample(
         )
     tell_filled(matrix, method, context)
     order.check(matrix, rows.codes)
+    as_text = not holds_metadata(asked.output)
+    require_room(order, matrix, found.table, counts, context, as_text=as_text)
     held = memory_of(found.table, len(rows), method)
     limits = Limits(wanted.seconds, context.memory_limit, held)
     check_effort(order, matrix, rows.codes, limits, context)

@@ -69,10 +69,12 @@ class Contest:
         Raises
         ------
         UsageError : there is no time for a single fit.
+        ArtifactError : what is finished does not say how long each step took.
         """
-        for outcomes in self.finished().values():
+        for way, outcomes in self.finished().items():
             for outcome in outcomes:
-                self.estimates.learn(self._way(outcome.way), outcome)
+                self.state.require(outcome, way.steps)
+                self.estimates.learn(way, outcome)
         total = len(self.recipes) * self.folds.count
         steps = self.context.track(self._rounds(), "comparing", total)
         for _ in steps:
@@ -87,9 +89,6 @@ class Contest:
                 if outcome is not None:
                     found.setdefault(way, []).append(outcome)
         return found
-
-    def _way(self, name: str) -> Way:
-        return next(way for way in self.recipes if way.name == name)
 
     def _rounds(self) -> Iterator[Step]:
         done = sum(len(each) for each in self.finished().values())

@@ -63,6 +63,7 @@ class Outcome:
         """
         scores = described(_Scores, document)
         found = described(cls, {**document, "scores": {}, "uncorrected": None})
+        _check_counts(found)
         uncorrected = None if scores.uncorrected is None else _numbers(scores.uncorrected)
         return replace(found, scores=_numbers(scores.scores), uncorrected=uncorrected)
 
@@ -73,6 +74,24 @@ class _Scores:
 
     scores: Mapping[str, float | None]
     uncorrected: Mapping[str, float | None] | None = None
+
+
+def _check_counts(found: Outcome) -> None:
+    """Check that rows were counted, and that time went by."""
+    at_least = {
+        "fold": (found.fold, 0),
+        "rows": (found.rows, 1),
+        "positives": (found.positives, 0),
+        "test_rows": (found.test_rows, 1),
+        "test_positives": (found.test_positives, 0),
+        "finishing": (found.finishing, 0),
+        **{f"seconds/{name}": (value, 0) for name, value in found.seconds.items()},
+    }
+    for name, (value, least) in at_least.items():
+        if value < least:
+            raise ValueError(f"'{name}' is {value}, and not {least} or more")
+    if found.positives > found.rows or found.test_positives > found.test_rows:
+        raise ValueError("there are more positives than rows")
 
 
 def _numbers(document: Mapping[str, float | None]) -> dict[str, float]:

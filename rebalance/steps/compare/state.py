@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,22 @@ class State:
         if self.finished:
             fits = len(self.finished)
             context.note(f"'{path}' has {counted(fits, 'finished fit')}: they are not made")
+
+    def require(self, outcome: Outcome, steps: Sequence[str]) -> None:
+        """Refuse an outcome without the seconds of these steps.
+
+        Raises
+        ------
+        ArtifactError : one is missing.
+        """
+        missing = [name for name in steps if name not in outcome.seconds]
+        if missing:
+            raise ArtifactError(
+                f"the seconds of {' and '.join(missing)} are missing in the state of "
+                f"'{outcome.way}', fold {outcome.fold}",
+                where=f"file '{self._path}'",
+                remedy="name another file with --state",
+            )
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome, on disk too where there is a file."""

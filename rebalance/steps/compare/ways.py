@@ -60,6 +60,12 @@ class Way:
         return "logistic" if self.learner == "logistic" else "gbm"
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps whose seconds are measured."""
+        before = (("pilot", self.pilot), ("sample", self.chain))
+        return (*(name for name, there in before if there is not None), "train")
+
+    @property
     def is_known(self) -> bool:
         """Whether the method's inclusion probabilities are known."""
         return self.chain is None or self.chain.then is None

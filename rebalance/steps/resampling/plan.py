@@ -14,7 +14,8 @@ from rebalance.steps.plan import Plan, plan_table
 from rebalance.steps.ready import NEED, is_of_classes, ready
 from rebalance.steps.resampling.classic import Classic, check_options
 from rebalance.steps.resampling.copies import check_repeating
-from rebalance.steps.resampling.rows import choose_kinds, memory_of
+from rebalance.steps.resampling.room import memory_of
+from rebalance.steps.resampling.rows import choose_kinds
 
 
 def plan_classic(wanted: Classic, context: Context) -> Plan:

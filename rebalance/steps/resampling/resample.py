@@ -22,19 +22,16 @@ from rebalance.steps.ready import Ready, is_of_classes, ready
 from rebalance.steps.resampling.classic import Classic, ResampleResult, check_options
 from rebalance.steps.resampling.effort import Limits, check_effort
 from rebalance.steps.resampling.resampled import Work, write
-from rebalance.steps.resampling.rows import (
-    Rows,
-    choose_kinds,
-    memory_of,
-    require_memory,
-    tell_filled,
-)
+from rebalance.steps.resampling.room import memory_of, require_memory, require_room, tell_memory
+from rebalance.steps.resampling.rows import Rows, choose_kinds, tell_filled
 from rebalance.steps.sample import choose_design
 from rebalance.steps.selection import Selection
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch
+from rebalance.storage.writers import holds_metadata
 
 
+@tell_memory
 def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampleResult:
     """Keep rows, bit for bit and in input order, and write made ones after them.
 
@@ -78,9 +75,6 @@ def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampl
     require_memory(found.table, len(rows), method, context)
     _check_label(method, design.label)
     number = _wanted(method, budget, rows.y_true)
-    if method.role in ("over", "combine") and number is not None:
-        made = number - int(rows.y_true.sum())
-        require_memory(found.table, len(rows) + made, method, context)
     order = Order(method, settings, number, wanted.asked.seed, context.threads)
     columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
     with rows.located():
@@ -94,6 +88,9 @@ def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampl
         )
     tell_filled(matrix, method, context)
     order.check(matrix, rows.y_true)
+    counts = np.bincount(rows.y_true, minlength=2)
+    as_text = not holds_metadata(wanted.asked.output)
+    require_room(order, matrix, found.table, counts, context, as_text=as_text)
     held = memory_of(found.table, len(rows), method)
     limits = Limits(wanted.seconds, context.memory_limit, held)
     check_effort(order, matrix, rows.y_true, limits, context)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,21 +15,21 @@ from numpy.typing import NDArray
 from rebalance.core.arrays import to_arrow
 from rebalance.core.kinds import Kind
 from rebalance.core.matrix import Matrix, Place
+from rebalance.core.wording import dropping
 from rebalance.errors import DataError, UsageError
 from rebalance.samplers.imbalanced import Method
 from rebalance.steps.classes.ready import ClassReady
 from rebalance.steps.context import Context
 from rebalance.steps.features import choose_features, whole
-from rebalance.steps.memory import HEAVY, MB, row_bytes
 from rebalance.steps.ready import Ready
 from rebalance.steps.resampling.classic import Classic
 from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.text_schema import TextSchema
 
-# Every value as it was read, as a feature, in the matrix, in the method's copy and in the output.
-_COPIES = 5.0
-# One column for each value of a category on top, though mostly zeros.
-_CODED_COPIES = 8.0
+# Below, float64 has all whole numbers, and a decimal's in its last place.
+_EXACT = 2.0**53
+# The most that a decimal has: as float64, a bound may have one more than the column's type.
+_DIGITS = 76
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,16 @@ class Held:
         """A column of the rows at these positions, as it stands in the file."""
         column = pa.chunked_array([part.source.column(name) for part in self.parts])
         return whole(column.take(to_arrow(at)))
+
+    def ends(self, name: str) -> tuple[Any, Any]:
+        """The exact least and greatest number of a column, or of all elements of its vectors."""
+        import pyarrow.compute as pc
+
+        columns = [part.column(name) for part in self.parts]
+        if pa.types.is_fixed_size_list(columns[0].type):
+            columns = [column.flatten() for column in columns]
+        found = pc.min_max(pa.chunked_array(columns)).as_py()
+        return found["min"], found["max"]
 
     @contextmanager
     def located(self) -> Iterator[None]:
@@ -108,7 +120,7 @@ def choose_kinds(
     for name in wanted.numbers:
         if kinds.get(name) != "number":
             raise UsageError(
-                f"--number {name}: there is no feature of this name that holds numbers",
+                f"--number {shlex.quote(name)}: no feature of this name holds numbers",
                 remedy="leave it out, or check the name",
             )
     check_kinds(table, kinds, method)
@@ -126,7 +138,6 @@ def check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> None
     categories = [name for name, kind in kinds.items() if kind in coded]
     numbers = [name for name in kinds if name not in categories]
     wrong = {"numbers": categories, "categories": numbers}.get(method.needs, [])
-    leave_out = " ".join(f"--drop '{name}'" if " " in name else f"--drop {name}" for name in wrong)
     if wrong and wrong != list(kinds):
         many = f"column{'s' * (len(wrong) > 1)} {', '.join(map(repr, wrong))}"
         what = "categories" if method.needs == "numbers" else "numbers"
@@ -134,7 +145,7 @@ def check_kinds(table: Table, kinds: Mapping[str, Kind], method: Method) -> None
         raise DataError(
             f"{method.name} takes {method.needs} only, and there are {what}",
             where=f"{table.place}, {many}",
-            remedy=f"{other}leave them out of the distances with {leave_out}",
+            remedy=f"{other}leave them out of the distances with {dropping(wrong)}",
         )
     if method.needs == "numbers" and not numbers:
         lacking = "numbers"
@@ -157,9 +168,8 @@ def tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
     """Say what was imputed, and which columns tell no rows apart."""
     for each in matrix.places:
         if each.filled:
-            word = "most frequent value" if each.codes else "median"
             context.note(
-                f"'{each.name}': {each.filled:,} missing values count as the {word} "
+                f"'{each.name}': {each.filled:,} missing values count as the {each.filled_by} "
                 f"{each.filled_with} in distances; kept rows keep them missing"
             )
     if method.makes and any(each.filled for each in matrix.places):
@@ -170,32 +180,6 @@ def tell_filled(matrix: Matrix, method: Method, context: Context) -> None:
     if matrix.constant:
         names = ", ".join(map(repr, matrix.constant))
         context.note(f"constant, so no distance depends on it: {names}")
-
-
-def require_memory(table: Table, rows: int, method: Method, context: Context) -> None:
-    """Refuse a table that is too large for the memory limit, where there is one.
-
-    Raises
-    ------
-    UsageError : says how much is needed, and to thin first.
-    """
-    if context.memory_limit is None:
-        return
-    needed = memory_of(table, rows, method)
-    if needed > context.memory_limit:
-        raise UsageError(
-            f"{method.name} needs all rows in memory: about {needed / MB:,.0f} MB for {rows:,} "
-            f"rows, and the limit is {context.memory_limit / MB:,.0f} MB",
-            where=table.place,
-            remedy=f"thin first: --method nonuniform,{method.name} with --pilot and --rate (or "
-            f"uniform,{method.name}), or raise --memory-limit",
-        )
-
-
-def memory_of(table: Table, rows: int, method: Method) -> int:
-    """The bytes that so many rows take, with the matrix and its copies."""
-    copies = _COPIES if method.needs == "numbers" else _CODED_COPIES
-    return int(HEAVY + copies * rows * (row_bytes(table) + 8 * len(table.names)))
 
 
 def made_batch(
@@ -220,7 +204,7 @@ def made_batch(
             codes = np.rint(unscaled[name]).astype(np.int64)
             array = rows.values(name, places[name].first_rows[codes])
         else:
-            array = _numbers(unscaled[name], places[name], first, name)
+            array = _numbers(unscaled[name], places[name], first, rows)
         arrays.append(array)
     made = pa.RecordBatch.from_arrays(
         arrays, schema=pa.schema([pa.field(name, first.source.column(name).type) for name in names])
@@ -228,13 +212,14 @@ def made_batch(
     return replace(first, source=made)
 
 
-def _numbers(values: NDArray[np.float64], place: Place, like: Batch, name: str) -> pa.Array:
+def _numbers(values: NDArray[np.float64], place: Place, like: Batch, rows: Held) -> pa.Array:
     """Made numbers with the column's type; of a text file, as text."""
+    name = place.name
     stands, decided = like.source.column(name).type, like.schema.field(name).type
     if pa.types.is_fixed_size_list(decided):
-        inner = _typed(values.reshape(-1), place, decided.value_type)
+        inner = _typed(values.reshape(-1), place, decided.value_type, rows)
         return pa.FixedSizeListArray.from_arrays(inner, decided.list_size).cast(stands)
-    typed = _typed(values, place, decided)
+    typed = _typed(values, place, decided, rows)
     if not isinstance(like.schema, TextSchema) or stands == decided:
         return typed.cast(stands)
     text = typed.cast(pa.string())
@@ -246,15 +231,29 @@ def _numbers(values: NDArray[np.float64], place: Place, like: Batch, name: str) 
     return pc.replace_substring(text, ".", mark)
 
 
-def _typed(values: NDArray[np.float64], place: Place, kind: pa.DataType) -> pa.Array:
-    """Numbers of a type: whole ones rounded, within what was there."""
+def _typed(values: NDArray[np.float64], place: Place, kind: pa.DataType, rows: Held) -> pa.Array:
+    """Numbers of a type: whole ones and decimals rounded, within what was there."""
+    if not (pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
+        return to_arrow(values).cast(kind, safe=False)
+    scale = kind.scale if pa.types.is_decimal(kind) else 0
+    rounded = np.clip(np.round(values, scale), place.low, place.high)
+    if max(-place.low, place.high) * 10.0**scale >= _EXACT:
+        return _within(rounded, kind, *rows.ends(place.name))
+    whole = pa.types.is_integer(kind)
+    return to_arrow(rounded.astype(np.int64) if whole else rounded).cast(kind)
+
+
+def _within(values: NDArray[np.float64], kind: pa.DataType, low: Any, high: Any) -> pa.Array:
+    """Whole numbers or decimals of a type between exact bounds, which float64 does not hold."""
     if pa.types.is_integer(kind):
-        rounded = np.clip(np.rint(values), place.low, place.high)
-        whole_type = np.uint64 if pa.types.is_unsigned_integer(kind) else np.int64
+        whole = np.uint64 if pa.types.is_unsigned_integer(kind) else np.int64
+        ends = np.iinfo(whole)
         # As float64, the greatest whole number would be one too large.
-        rounded = np.minimum(rounded, np.nextafter(float(np.iinfo(whole_type).max), 0))
-        return to_arrow(rounded.astype(whole_type)).cast(kind)
-    if pa.types.is_decimal(kind):
-        rounded = np.clip(np.round(values, kind.scale), place.low, place.high)
-        return to_arrow(rounded).cast(kind)
-    return to_arrow(values).cast(kind, safe=False)
+        inside = np.clip(values, float(ends.min), np.nextafter(float(ends.max), 0)).astype(whole)
+        return to_arrow(np.clip(inside, whole(low), whole(high))).cast(kind)
+    import pyarrow.compute as pc
+
+    wide = pa.decimal256(_DIGITS, kind.scale)
+    least, most = (pa.scalar(each, kind).cast(wide) for each in (low, high))
+    exact = to_arrow(values).cast(wide)
+    return pc.min_element_wise(pc.max_element_wise(exact, least), most).cast(kind)

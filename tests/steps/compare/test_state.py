@@ -10,6 +10,7 @@ import pytest
 from rebalance.errors import ArtifactError
 from rebalance.steps.compare.outcome import METRICS, Outcome
 from rebalance.steps.compare.state import State
+from rebalance.steps.compare.ways import Way
 from rebalance.steps.context import Context
 
 HEADER = {"table": "abc", "label": "y", "seed": 0}
@@ -101,3 +102,37 @@ def test_a_file_that_is_no_text_is_refused_and_kept(tmp_path: Path, content: byt
     with pytest.raises(ArtifactError, match=r"line 1 is not one of a comparison's state.*--state"):
         State(str(path), HEADER, Context())
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("was", "altered", "says"),
+    [
+        ('"rows": 80', '"rows": 0', "'rows' is 0, and not 1 or more"),
+        ('"positives": 8,', '"positives": 81,', "more positives than rows"),
+        ('"test_rows": 20', '"test_rows": -1', "'test_rows' is -1"),
+        ('"train": 0.5', '"train": -0.5', "'seconds/train' is -0.5, and not 0 or more"),
+        ('"finishing": 0.6', '"finishing": -1', "'finishing' is -1"),
+        ('"fold": 0', '"fold": -1', "'fold' is -1"),
+    ],
+)
+def test_impossible_counts_and_times_are_refused(
+    tmp_path: Path, was: str, altered: str, says: str
+) -> None:
+    path = tmp_path / "state.jsonl"
+    State(str(path), HEADER, Context()).add(outcome(0))
+    whole = path.read_text()
+    assert was in whole
+    path.write_text(whole.replace(was, altered))
+    with pytest.raises(ArtifactError, match=f"line 2 is not one of a comparison's state: .*{says}"):
+        State(str(path), HEADER, Context())
+
+
+def test_seconds_of_each_step_are_required(tmp_path: Path) -> None:
+    state = State(str(tmp_path / "state.jsonl"), HEADER, Context())
+    assert Way("none", "gbm").steps == ("train",)
+    assert Way("nonuniform+smote", "gbm").steps == ("pilot", "sample", "train")
+    state.require(outcome(0), Way("none", "gbm").steps)
+    with pytest.raises(
+        ArtifactError, match="seconds of sample are missing in the state of 'none x"
+    ):
+        state.require(outcome(0), Way("uniform", "gbm").steps)
