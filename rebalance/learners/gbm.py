@@ -18,7 +18,7 @@ from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import HELD_OUT_FOLDS, Boosting
 from rebalance.learners.catalogue import ENTRIES
-from rebalance.learners.focal import FocalModel, UndoFocal, with_focal
+from rebalance.learners.focal import MEMBER, FocalModel, UndoFocal, with_focal
 from rebalance.learners.focal_boosting import focal_boosting
 from rebalance.learners.forest import Forest, read_forest
 from rebalance.learners.staged import staged, trees_of
@@ -86,9 +86,11 @@ class GradientBoosting:
     def load(self, members: Mapping[str, bytes]) -> Fitted:
         """The model that `members` described."""
         stored = read_json(StoredTrees, members["gbm.json"])
+        encoder = Encoder.from_document(stored.encoder)
+        objective = None if MEMBER in members else "binary sigmoid:1"
         trees = TreeModel(
-            Encoder.from_document(stored.encoder),
-            trees_text(members["trees.txt"]),
+            encoder,
+            trees_text(members["trees.txt"], encoder, objective),
             stored.rounds,
             stored.found_by,
             stages=stored.stages,

@@ -42,8 +42,8 @@ class ClassTreeModel(Trees):
         found = np.asfortranarray(baseline).copy(order="F")
         if self._forests is not None:
             values = self.by_term(matrix)
-            for place, forest in enumerate(self._forests):
-                found[:, place] += forest.score(values, len(matrix))
+            for column, forest in zip(found.T, self._forests, strict=True):
+                column[:] += forest.score(values, len(matrix))
             return found
         return found + np.asfortranarray(self.raw_by_lightgbm(matrix), dtype=np.float64)
 
@@ -93,9 +93,11 @@ class ClassBoosting:
     def load(self, members: Mapping[str, bytes]) -> ClassFitted:
         """The model that `members` described."""
         stored = read_json(StoredTrees, members["gbm.json"])
+        encoder = Encoder.from_document(stored.encoder)
+        objective = f"multiclass num_class:{stored.classes}"
         return ClassTreeModel(
-            Encoder.from_document(stored.encoder),
-            trees_text(members["trees.txt"]),
+            encoder,
+            trees_text(members["trees.txt"], encoder, objective, stored.classes),
             stored.rounds,
             stored.found_by,
             classes=stored.classes,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rebalance.core.encoding import Encoder
 from rebalance.learners.encoded import Encoded
 from rebalance.learners.forest import features_used
+from rebalance.learners.skops_member import damaged
 
 Floats = NDArray[np.float64]
 
@@ -87,8 +88,12 @@ class Trees(Encoded):
     @cached_property
     def _booster(self) -> Any:
         from lightgbm import Booster
+        from lightgbm.basic import LightGBMError
 
-        return Booster(model_str=self.text)
+        try:
+            return Booster(model_str=self.text)
+        except LightGBMError as exc:
+            raise damaged("LightGBM", str(exc)) from exc
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,3 +144,17 @@ def test_trees_that_the_head_does_not_tell_of(made: Path, tmp_path: Path) -> Non
         path.write_bytes(pack("model", manifest, {**members, "trees.txt": altered}))
         with pytest.raises(ArtifactError, match="not those that its head tells of"):
             read_model(str(path))
+
+
+def test_a_tree_that_leads_back_names_the_file_and_the_member(made: Path, tmp_path: Path) -> None:
+    manifest, members = read_artifact(str(made / "gbm"), "model")
+    del manifest["members"]
+    path = tmp_path / "altered.rbl"
+    text = members["trees.txt"]
+    altered = re.sub(rb"(_child=(?:-\d+ )*)[1-9](?=[ \n])", rb"\g<1>0", text, count=1)
+    assert len(altered) == len(text)
+    assert altered != text
+    path.write_bytes(pack("model", manifest, {**members, "trees.txt": altered}))
+    with pytest.raises(ArtifactError, match=r"_child' of tree \d+ was altered") as caught:
+        read_model(str(path))
+    assert caught.value.where == f"file '{path}', member 'trees.txt'"
