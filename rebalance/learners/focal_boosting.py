@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.losses import Focal
+from rebalance.errors import FitError
 from rebalance.learners.base import Settings, TrainingRows
 from rebalance.learners.boosting import MAX_ROUNDS, PATIENCE, Boosting, without_parameters
 from rebalance.learners.focal import UndoFocal
@@ -23,8 +24,13 @@ class FocalBoosting(Boosting):
     loss: Focal
 
     def find_rounds(self, held_out: NDArray[np.bool_]) -> int:
-        """The number of rounds after which the loss of the rows held out is least."""
-        from lightgbm import early_stopping, train
+        """The number of rounds after which the loss of the rows held out is least.
+
+        Raises
+        ------
+        FitError : the rows are too few to split any feature.
+        """
+        from lightgbm import early_stopping
 
         watched = self._part(held_out)
 
@@ -33,7 +39,7 @@ class FocalBoosting(Boosting):
             return "focal_loss", value, False
 
         data = self.dataset(~held_out)
-        booster = train(
+        booster = _train(
             self._with_objective(~held_out),
             data,
             MAX_ROUNDS,
@@ -44,11 +50,14 @@ class FocalBoosting(Boosting):
         return max(1, int(booster.best_iteration))
 
     def text(self, rounds: int) -> str:
-        """The trees of so many rounds over all rows, as LightGBM's text without its parameters."""
-        from lightgbm import train
+        """The trees of so many rounds over all rows, as LightGBM's text without its parameters.
 
+        Raises
+        ------
+        FitError : the rows are too few to split any feature.
+        """
         whole = np.ones(len(self.loss.y_true), dtype=bool)
-        booster = train(self._with_objective(whole), self.dataset(), rounds)
+        booster = _train(self._with_objective(whole), self.dataset(), rounds)
         return without_parameters(booster.model_to_string(num_iteration=rounds))
 
     def _with_objective(self, mask: NDArray[np.bool_]) -> dict[str, Any]:
@@ -63,6 +72,22 @@ class FocalBoosting(Boosting):
     def _part(self, mask: NDArray[np.bool_]) -> Focal:
         loss = self.loss
         return Focal(loss.gamma, loss.y_true[mask], loss.offset[mask], loss.weight[mask])
+
+
+def _train(parameters: dict[str, Any], data: Any, rounds: int, **more: Any) -> Any:
+    """LightGBM's fit, which fails with an objective of ours where there is no feature to split."""
+    from lightgbm import train
+    from lightgbm.basic import LightGBMError
+
+    try:
+        return train(parameters, data, rounds, **more)
+    except LightGBMError as exc:
+        if "num_features" not in str(exc):
+            raise
+        raise FitError(
+            f"{data.num_data():,} rows are too few for a tree to split any feature",
+            remedy="keep more rows, or choose --model logistic",
+        ) from exc
 
 
 def focal_boosting(rows: TrainingRows, undo: UndoFocal, settings: Settings) -> FocalBoosting:

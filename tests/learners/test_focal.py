@@ -122,6 +122,12 @@ def test_separable_classes_are_said() -> None:
         get_learner("logistic").fit(given, Settings(l2=0.0, gamma=2.0))
 
 
+def test_rows_that_no_tree_can_split_are_said() -> None:
+    # A leaf holds 20 rows at the least.
+    with pytest.raises(FitError, match="30 rows are too few"):
+        get_learner("gbm").fit(rows(30), Settings(gamma=2.0, rounds=5))
+
+
 @pytest.mark.parametrize(
     "settings",
     [Settings(gamma=2.0, l1=1.0), Settings(gamma=2.0, cross_validate="l2")],
