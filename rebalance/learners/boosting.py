@@ -24,9 +24,8 @@ PATIENCE = 50
 HELD_OUT_FOLDS = 5
 LEVEL_ROWS = 20
 MAX_LEVELS = 255
-# With fewer, threads save a tenth of the time at best; where others use the cores, they wait for
-# each other at every step, and a fit of a second takes a minute.
-SHARED_ROWS = 20_000
+# With fewer, a second thread saves no time; where others use the cores, it costs some.
+SHARED_ROWS = 5_000
 
 
 @dataclass(frozen=True)
