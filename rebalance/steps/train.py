@@ -160,7 +160,9 @@ def _fit(
     rows = made.rows(training_rows(loaded, task, made.needed, start, settings.seed), table.place)
     if task.drawn is not None and has_kin(table, task.drawn.design):
         rows = replace(rows, draws=kin_draws(table, settings.seed))
-    if "robust" in learner.accepts and task.drawn is not None:
+    wanted = with_estimates(settings, task.correction, task.drawn, table)
+    estimated = "robust" in learner.accepts and wanted.independent and not settings.gamma
+    if estimated and task.drawn is not None:
         rows = replace(rows, cluster=shared_draws(table, task.drawn.design))
     with located(table.place):
         rows, weighed = weigh(
@@ -171,7 +173,7 @@ def _fit(
             model=asked.model,
             context=context,
         )
-        fitted = learner.fit(rows, with_estimates(settings, task.correction, task.drawn, table))
+        fitted = learner.fit(rows, wanted)
     tell_left_out(fitted.left_out, context)
     tell_fit(fitted, context)
     tell_stages(fitted.summary(), settings, context)

@@ -160,3 +160,18 @@ def test_no_deviation_or_range_is_passed_off(
     assert ", sd " not in shown
     assert "95% range" not in shown
     assert "were each row drawn by itself" in shown
+
+
+@pytest.mark.parametrize("method", ["smote", "random-over"])
+def test_made_rows_and_copies_need_no_key(
+    keyed: Path, tmp_path: Path, done: Invoke, method: str
+) -> None:
+    out = tmp_path / "s.parquet"
+    chain = ["--method", f"uniform,{method}", "--rate", 0.2] if method == "smote" else [
+        "--method", method,
+    ]  # fmt: skip
+    base = ["sample", keyed, "-l", "y", "--key", "id", "--ratio", 5, "--drop", "row"]
+    base = base if method == "smote" else base[:-2]
+    done([*base, *chain, "-o", out])
+    result = done(["train", out, "--model", "logistic", "--drop", "row", "-o", tmp_path / "m.rbl"])
+    assert "no standard errors are given" in result.stderr

@@ -126,3 +126,16 @@ def test_a_lack_of_memory_names_an_option_that_the_command_has(
     failed = rebalance([command, large, "-l", "y", *more, *out])
     assert failed.exit_code == 3
     assert f"error: there is not enough memory{says}" in failed.stderr
+
+
+def test_copies_that_no_disk_holds_are_refused(
+    large: Path, tmp_path: Path, rebalance: Invoke
+) -> None:
+    # 360 negatives over a ratio of 1e-13: 3.6e15 copies, petabytes even at a byte each.
+    out = tmp_path / "s.parquet"
+    base = ["sample", large, "-l", "y", "--method", "random-over", "--ratio", 1e-13, "-o", out]
+    failed = rebalance(base)
+    assert failed.exit_code == 2
+    assert "give a larger --ratio" in failed.stderr
+    assert str(out) in failed.stderr
+    assert not out.exists()

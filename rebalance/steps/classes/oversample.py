@@ -66,6 +66,7 @@ def class_oversample(
         asked,
         drawn.to_json(),
         times=np.array(design.rates),
+        counts=design.counts,
         codes_of=lambda batch: _codes(batch, design),
         offsets=offsets,
         design_output=found.design_output,

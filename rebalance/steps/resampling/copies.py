@@ -7,7 +7,9 @@ formats change it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,7 @@ from rebalance.errors import DataError, UsageError
 from rebalance.steps.artifacts.sealed import DESIGN_KEY
 from rebalance.steps.context import Context
 from rebalance.steps.keys import draws_of
+from rebalance.steps.memory import MB
 from rebalance.steps.ready import Asked
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table
@@ -64,12 +67,27 @@ def count_label(table: Table, column: str, context: Context) -> dict[str, int]:
     return counter.counts
 
 
+def _require_disk(output: str, rows: float) -> None:
+    """Refuse what cannot be written even where copies are packed into a byte a row."""
+    folder = Path(output).absolute().parent
+    if output == "-" or not folder.is_dir():  # a pipe, or a place that is not on a disk here
+        return
+    free = shutil.disk_usage(folder).free
+    if rows > free:
+        raise UsageError(
+            f"{RANDOM_OVER} would write {rows:,.0f} rows, and {free / MB:,.0f} MB are free",
+            where=f"file '{output}'",
+            remedy="give a larger --ratio",
+        )
+
+
 def write_copies(
     table: Table,
     asked: Asked,
     design: str,
     *,
     times: Floats,
+    counts: Sequence[int],
     codes_of: Callable[[Batch], Codes],
     offsets: Callable[[int], Mapping[str, pa.Array]],
     design_output: str | None,
@@ -83,13 +101,16 @@ def write_copies(
     Parameters
     ----------
     design : as JSON. times : how often rows of each class are wanted, shape (K,), at least 1.
+    counts : the table's rows of each class.
     codes_of : the classes of a batch's rows, shape (n,). offsets : the columns with the offsets of
         so many rows. at_once : the most rows that are written together.
 
     Raises
     ------
     DataError : the table is damaged, or a label or a key is missing.
+    UsageError : the disk has no room for so many rows.
     """
+    _require_disk(asked.output, float(times @ np.asarray(counts)))
     found = np.zeros(len(times), dtype=np.int64)
     with table_writer(asked.output, table) as writer:
         writer.describe({DESIGN_KEY.decode(): design})

@@ -58,6 +58,7 @@ def oversample(
         asked,
         Drawn(design, None).to_json(),
         times=np.array([1.0, design.repeated]),
+        counts=(design.negatives, design.positives),
         codes_of=codes_of,
         offsets=lambda rows: {"rb_offset": to_arrow(design.offset(np.zeros(rows)))},
         design_output=found.design_output,
