@@ -68,7 +68,7 @@ def information(z: Floats, eta: Floats, weight: Floats) -> Floats:
     z : shape (n, d). eta, weight : shape (n,).
     """
     q = probability(eta)
-    return _outer(z, weight * q * (1 - q))
+    return weighted_outer(z, weight * q * (1 - q))
 
 
 def bread(z: Floats, eta: Floats, weight: Floats, penalty: Floats) -> Floats:
@@ -83,7 +83,10 @@ def bread(z: Floats, eta: Floats, weight: Floats, penalty: Floats) -> Floats:
     ------
     numpy.linalg.LinAlgError : A is singular.
     """
-    own = information(z, eta, weight) + np.diag(penalty)
+    return _inverse(information(z, eta, weight) + np.diag(penalty))
+
+
+def _inverse(own: Floats) -> Floats:
     # Columns differ in size by many orders; with a diagonal of ones nothing is lost to that.
     size = np.sqrt(np.diag(own))
     if not (size > 0).all():
@@ -105,9 +108,9 @@ def model_based(z: Floats, eta: Floats, weight: Floats, penalty: Floats) -> Spre
     ------
     numpy.linalg.LinAlgError : A is singular.
     """
-    inverse = bread(z, eta, weight, penalty)
-    q = probability(eta)
-    of_rows = inverse @ information(z, eta, weight) @ inverse
+    own, q = information(z, eta, weight), probability(eta)
+    inverse = _inverse(own + np.diag(penalty))
+    of_rows = inverse @ own @ inverse
     pull = weight * q * (1 - q) * (q - 0.5) * quadratic(z, of_rows)
     return Spread(inverse, inverse @ (z.T @ pull))
 
@@ -245,7 +248,7 @@ def blocks(rows: int) -> list[slice]:
     return [slice(start, start + _BLOCK) for start in range(0, rows, _BLOCK)]
 
 
-def _outer(z: Floats, weight: Floats) -> Floats:
+def weighted_outer(z: Floats, weight: Floats) -> Floats:
     """sum weight z z'."""
     total = np.zeros((z.shape[1], z.shape[1]))
     for part in blocks(len(z)):

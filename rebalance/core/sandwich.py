@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.correction import probability
-from rebalance.core.inference import Spread, blocks, bread, quadratic
+from rebalance.core.inference import Spread, blocks, bread, quadratic, weighted_outer
 
 Floats = NDArray[np.float64]
 
@@ -117,9 +117,7 @@ def sandwich(
         if cluster is None
         else _clusters(z, scores, curved, inverse, cluster)
     )
-    middle = np.zeros_like(inverse)
-    for part in blocks(len(units.z)):
-        middle += (units.z[part] * (units.scores[part, None] ** 2)).T @ units.z[part]
+    middle = weighted_outer(units.z, units.scores**2)
     of_rows = inverse @ middle @ inverse
     pull = curved * (units.along + (0.5 - q) * quadratic(z, of_rows))
     return Sandwich(

@@ -16,14 +16,13 @@ from rebalance.core.labels import choose_label, is_positive
 from rebalance.errors import UsageError
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.pilot import Pilot
-from rebalance.steps.artifacts.sealed import DESIGN_KEY
+from rebalance.steps.artifacts.sealed import DESIGN_KEY, store_design
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.keys import check_keys
 from rebalance.steps.ready import Asked, Ready, is_of_classes, ready
 from rebalance.steps.realised import Realised
 from rebalance.steps.selection import Known, Population, Selection
-from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.writers import table_writers
 
@@ -110,10 +109,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         outlook = population.ranks.outlook(design) if known.sampler.kinds else None
         thinned = population.positive_ranks
         positives = thinned.outlook_of_positives(design) if thinned is not None else None
-    if found.design_output is not None:
-        write_bytes(found.design_output, drawn.to_json().encode())
-    elif output == "-":
-        context.note("the design was not written: give --design FILE to train on this sample")
+    store_design(drawn.to_json(), found.design_output, output, context)
     if outlook is None:
         rate = float(design.pi_0(np.zeros(1))[0])
         expected = rate * design.negatives

@@ -415,4 +415,6 @@ def test_a_tab_may_be_written_as_in_other_tools(tmp_path: Path, done: Invoke) ->
     rows = "".join(f"{row}\t{row % 10 == 0:d}\n" for row in range(300))
     (tmp_path / "t.csv").write_text("x,1\ty\n" + rows)
     for tab in ("tab", "\\t", "\t"):
-        done(["profile", tmp_path / "t.csv", "-l", "y", "--delimiter", tab])
+        found = done(["profile", tmp_path / "t.csv", "-l", "y", "--delimiter", tab, "--json"])
+        # A comma in a name is no delimiter then.
+        assert [each["name"] for each in json.loads(found.stdout)["columns"]] == ["x,1", "y"]

@@ -10,7 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 from rebalance import __version__
 from rebalance.errors import ArtifactError
+from rebalance.steps.context import Context
 from rebalance.storage.artifacts import FORMAT, undamaged
+from rebalance.storage.atomic import write_bytes
 
 DESIGN_KEY = b"rebalance.design"
 
@@ -81,6 +83,14 @@ def unseal(
 def design_sidecar(sample: str) -> str:
     """Where the design of a CSV sample lies."""
     return f"{sample}.design.json"
+
+
+def store_design(content: str, path: str | None, output: str, context: Context) -> None:
+    """Write the design of a sample to a file of its own, or say that a stream has none with it."""
+    if path is not None:
+        write_bytes(path, content.encode())
+    elif output == "-":
+        context.note("the design was not written: give --design FILE to train on this sample")
 
 
 def digest_of(document: Mapping[str, Any]) -> str:

@@ -15,26 +15,24 @@ from rebalance.core.classes import listed
 from rebalance.core.design import UNIFORM, Budget
 from rebalance.core.kinds import Kind
 from rebalance.core.known import UNKNOWN
-from rebalance.core.matrix import MEDIAN, encode
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.samplers.chains import share_budget
 from rebalance.samplers.class_resampling import ClassOrder, rows_wanted
 from rebalance.samplers.fitting import Resampled
 from rebalance.samplers.imbalanced import Method
+from rebalance.steps.artifacts.sealed import store_design
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.ready import ClassReady, class_ready
 from rebalance.steps.classes.sample import choose_class_design
 from rebalance.steps.classes.selection import ClassSelection
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Asked
+from rebalance.steps.resampling.carried_out import carry_out, tell_unmade
 from rebalance.steps.resampling.classic import Classic, check_options
-from rebalance.steps.resampling.effort import Limits, check_effort
 from rebalance.steps.resampling.resampled import Written, imputed
-from rebalance.steps.resampling.room import memory_of, require_memory, require_room
-from rebalance.steps.resampling.rows import Held, choose_kinds, tell_filled
-from rebalance.storage.atomic import write_bytes
+from rebalance.steps.resampling.room import require_memory
+from rebalance.steps.resampling.rows import Held, choose_kinds
 from rebalance.storage.tables import Batch, Table
-from rebalance.storage.writers import holds_metadata
 
 Counts = NDArray[np.int64]
 
@@ -112,30 +110,18 @@ def class_resample(
     numbers = _wanted(method, budget, design, counts)
     require_memory(found.table, len(rows), method, context)
     order = ClassOrder(method, settings, names, numbers, wanted.asked.seed, context.threads)
-    columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
-    with rows.located():
-        matrix = encode(
-            columns,
-            kinds,
-            fill=wanted.impute == MEDIAN,
-            as_numbers=not method.makes,
-            measured=wanted.numbers,
-            of_rows=sum(design.counts),
-        )
-    tell_filled(matrix, method, context)
-    order.check(matrix, rows.codes)
-    as_text = not holds_metadata(asked.output)
-    require_room(order, matrix, found.table, counts, context, as_text=as_text)
-    held = memory_of(found.table, len(rows), method)
-    limits = Limits(wanted.seconds, context.memory_limit, held)
-    check_effort(order, matrix, rows.codes, limits, context)
-    done = order.carry_out(matrix, rows.codes, context.note)
+    matrix, done = carry_out(
+        order,
+        wanted,
+        rows,
+        rows.codes,
+        kinds,
+        table=found.table,
+        counts=design.counts,
+        context=context,
+    )
     left, new = _check_done(order, done, rows, context)
-    unmade = tuple(no_features) if method.makes else ()
-    if unmade:
-        context.note(
-            f"{', '.join(map(repr, unmade))}: null in made rows, and so no feature in training"
-        )
+    unmade = tell_unmade(no_features, method, context)
     filled = imputed(matrix)
     stage = {
         "method": method.name,
@@ -148,13 +134,10 @@ def class_resample(
     _, first = np.unique(rows.codes, return_index=True)
     column = design.label.column
     labels = rows.values(column, first).take(to_arrow(done.made_codes))
-    Written(found.table, rows, matrix, done, column, labels, makes=method.makes).write(
-        ClassDrawn(final, None).to_json(), asked.output
-    )
-    if found.design_output is not None:
-        write_bytes(found.design_output, ClassDrawn(final, None).to_json().encode())
-    elif asked.output == "-":
-        context.note("the design was not written: give --design FILE to train on this sample")
+    content = ClassDrawn(final, None).to_json()
+    written = Written(found.table, rows, matrix, done, column, labels, makes=method.makes)
+    written.write(content, asked.output)
+    store_design(content, found.design_output, asked.output, context)
     return ClassResampleResult(
         output=asked.output,
         method=wanted.chain.name,

@@ -16,7 +16,7 @@ from rebalance.core.classes import Classes, listed
 from rebalance.core.label_values import check_classes
 from rebalance.core.one_of_each import draw_bounds
 from rebalance.errors import DataError
-from rebalance.steps.artifacts.sealed import DESIGN_KEY
+from rebalance.steps.artifacts.sealed import DESIGN_KEY, store_design
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.artifacts.pilot import ClassPilot
 from rebalance.steps.classes.memory import narrowed
@@ -26,7 +26,6 @@ from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.keys import check_keys
 from rebalance.steps.ready import Asked
-from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.writers import holds_metadata, table_writers
 from rebalance.storage.writing import Writer
@@ -84,10 +83,7 @@ def class_sample(
             kept = _write(selection, drawn, asked.output, kept_rows)
             for writer in others:
                 _write_probabilities(found.table, drawn, writer, context)
-    if found.design_output is not None:
-        write_bytes(found.design_output, drawn.to_json().encode())
-    elif asked.output == "-":
-        context.note("the design was not written: give --design FILE to train on this sample")
+    store_design(drawn.to_json(), found.design_output, asked.output, context)
     _tell_kept(design, kept, context)
     tell_offsets(design, context)
     return ClassSampleResult(

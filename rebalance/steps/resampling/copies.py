@@ -19,12 +19,11 @@ from rebalance.core.arrays import to_arrow
 from rebalance.core.design import RANDOM_OVER
 from rebalance.core.labels import LabelCounter
 from rebalance.errors import DataError, UsageError
-from rebalance.steps.artifacts.sealed import DESIGN_KEY
+from rebalance.steps.artifacts.sealed import DESIGN_KEY, store_design
 from rebalance.steps.context import Context
 from rebalance.steps.keys import draws_of
 from rebalance.steps.memory import MB
 from rebalance.steps.ready import Asked
-from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch, Table
 from rebalance.storage.writers import table_writer
 
@@ -127,10 +126,7 @@ def write_copies(
                 }
                 writer.write(batch.take(at), extra | dict(offsets(len(at))))
             found += np.bincount(codes, often, len(times)).astype(np.int64)
-    if design_output is not None:
-        write_bytes(design_output, design.encode())
-    elif asked.output == "-":
-        context.note("the design was not written: give --design FILE to train on this sample")
+    store_design(design, design_output, asked.output, context)
     return found
 
 

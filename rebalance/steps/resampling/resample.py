@@ -9,26 +9,24 @@ from numpy.typing import NDArray
 
 from rebalance.core.design import UNIFORM, Budget, Design
 from rebalance.core.labels import Label, ManyClassesError, is_positive
-from rebalance.core.matrix import MEDIAN, encode
 from rebalance.errors import DataError, FitError
 from rebalance.samplers.chains import positives_wanted, share_budget
 from rebalance.samplers.fitting import Resampled
 from rebalance.samplers.imbalanced import Method
 from rebalance.samplers.resampling import Order
 from rebalance.steps.artifacts.drawn import Drawn
+from rebalance.steps.artifacts.sealed import store_design
 from rebalance.steps.classes.resample import ClassResampleResult, class_resample
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Ready, is_of_classes, ready
+from rebalance.steps.resampling.carried_out import carry_out, tell_unmade
 from rebalance.steps.resampling.classic import Classic, ResampleResult, check_options
-from rebalance.steps.resampling.effort import Limits, check_effort
 from rebalance.steps.resampling.resampled import Work, write
-from rebalance.steps.resampling.room import memory_of, require_memory, require_room, tell_memory
-from rebalance.steps.resampling.rows import Rows, choose_kinds, tell_filled
+from rebalance.steps.resampling.room import require_memory, tell_memory
+from rebalance.steps.resampling.rows import Rows, choose_kinds
 from rebalance.steps.sample import choose_design
 from rebalance.steps.selection import Selection
-from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Batch
-from rebalance.storage.writers import holds_metadata
 
 
 @tell_memory
@@ -76,38 +74,22 @@ def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampl
     _check_label(method, design.label)
     number = _wanted(method, budget, rows.y_true)
     order = Order(method, settings, number, wanted.asked.seed, context.threads)
-    columns = {name: rows.feature(name, kind) for name, kind in kinds.items()}
-    with rows.located():
-        matrix = encode(
-            columns,
-            kinds,
-            fill=wanted.impute == MEDIAN,
-            as_numbers=not method.makes,
-            measured=wanted.numbers,
-            of_rows=design.positives + design.negatives,
-        )
-    tell_filled(matrix, method, context)
-    order.check(matrix, rows.y_true)
-    counts = np.bincount(rows.y_true, minlength=2)
-    as_text = not holds_metadata(wanted.asked.output)
-    require_room(order, matrix, found.table, counts, context, as_text=as_text)
-    held = memory_of(found.table, len(rows), method)
-    limits = Limits(wanted.seconds, context.memory_limit, held)
-    check_effort(order, matrix, rows.y_true, limits, context)
-    done = order.carry_out(matrix, rows.y_true, context.note)
+    matrix, done = carry_out(
+        order,
+        wanted,
+        rows,
+        rows.y_true,
+        kinds,
+        table=found.table,
+        counts=(design.negatives, design.positives),
+        context=context,
+    )
     _check_done(order, done, rows.y_true, context)
-    unmade = tuple(no_features) if method.makes else ()
-    if unmade:
-        context.note(
-            f"{', '.join(map(repr, unmade))}: null in made rows, and so no feature in training"
-        )
+    unmade = tell_unmade(no_features, method, context)
     work = Work(found, rows, matrix, order, done, design if thin else None, unmade)
     final = work.design(design, wanted.asked.key)
     write(work, final, wanted.asked.output)
-    if found.design_output is not None:
-        write_bytes(found.design_output, Drawn(final, None).to_json().encode())
-    elif wanted.asked.output == "-":
-        context.note("the design was not written: give --design FILE to train on this sample")
+    store_design(Drawn(final, None).to_json(), found.design_output, wanted.asked.output, context)
     kept_positives, kept_negatives, made_positives, made_negatives = work.counts
     left = kept_positives + made_positives
     return ResampleResult(
