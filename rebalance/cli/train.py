@@ -118,7 +118,6 @@ def train(
     from rebalance.learners.base import Settings
     from rebalance.steps.classes.balancing import balancing_of
     from rebalance.steps.recalibrate import Wanted
-    from rebalance.steps.staged import stages_shown
     from rebalance.steps.train import train as step
     from rebalance.steps.train_task import TrainAsked
     from rebalance.steps.trained import TrainResult
@@ -149,6 +148,11 @@ def train(
 
         show_train(console, result)
         return
+    console.show("train", result.document(), *_parts(result, quiet=console.quiet))
+
+
+def _parts(result: TrainResult, *, quiet: bool) -> list[Any]:
+    """What is shown: the model, and unless quiet its coefficients."""
     shown = {
         "fitted on": f"{counted(result.rows, 'row')}, {result.positives:,} positive, "
         f"{counted(result.features, 'feature')}",
@@ -160,16 +164,18 @@ def train(
         if name not in ("learner", "stages")
     }
     if "stages" in result.summary:
+        from rebalance.steps.staged import stages_shown
+
         shown["stages"] = stages_shown(result.summary["stages"])
     shown |= facts_of(result.document()["weighting"], result.document()["costs"])
     if result.calibrated is not None:
         shown |= result.calibrated.facts(afterwards=result.needs_calibration)
-    parts = [facts(f"{result.model} model: {output}", shown)]
-    if result.estimates is not None and not console.quiet:
+    parts = [facts(f"{result.model} model: {result.output}", shown)]
+    if result.estimates is not None and not quiet:
         from rebalance.cli.coefficients import coefficient_table
 
         parts.append(coefficient_table(result.estimates))
-    console.show("train", result.document(), *parts)
+    return parts
 
 
 def _correction(result: TrainResult) -> str:
