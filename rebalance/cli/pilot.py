@@ -42,6 +42,12 @@ SHOWN_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 @options.sample_weight
 @options.seed
 @click.option(
+    "--correction",
+    type=click.Choice(["offset", "weight"]),
+    help="What the plan is for. Of weights 1/pi few rows carry the variance: 'weight' simulates "
+    "draws and fits, and knows them better.  [default: offset]",
+)
+@click.option(
     "--plan",
     metavar="FILE",
     help="A picture of the information that samples keep, by rate: .png, .svg or .pdf.",
@@ -60,6 +66,7 @@ def pilot(
     key: str | None,
     sample_weight: str | None,
     seed: int,
+    correction: str | None,
     plan: str | None,
     no_clobber: bool,
     console: Console,
@@ -88,6 +95,7 @@ def pilot(
         key=key,
         sample_weight=sample_weight,
         seed=seed,
+        correction=correction,
         plan=plan,
         features=features,
         clobber=not no_clobber,

@@ -8,7 +8,8 @@ efficiency (see `efficiency`), the standard error of log T has four parts, added
 - with weights, T is a sum over the negatives that a sample keeps, each of which brings
   p^2 (1 - pi) / pi^2 z'z. Where few of those that carry it are to be expected, the formula is not
   reached: with r the variance of that sum over T^2, the mean of sqrt(T) is less by r / 8 of it to
-  second order, and so log T, of which log sqrt(T) is half, is off by r / 4;
+  second order, and so log T, of which log sqrt(T) is half, is off by r / 4. Where that is asked
+  for and r is not small, draws and fits are simulated instead (see `few_rows`), with their error;
 - a design follows the pilot's noise, which costs T a quadratic form in that noise. Its mean is what
   the posterior adds to log T; with few directions that matter its spread is as large as its mean.
 """
@@ -22,12 +23,15 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import probability
 from rebalance.core.efficiency import Chances, Information, whitening
+from rebalance.core.few_rows import Stand, error_of_few
 from rebalance.core.posterior import Posterior, quadrature
 
 Floats = NDArray[np.float64]
 
 # A relative error that says nothing; JSON knows no infinity.
 NOTHING = 10.0
+# r from which on draws are simulated: below it the formula is off by a few hundredths.
+_FEW = 0.005
 
 
 @dataclass(frozen=True)
@@ -61,22 +65,32 @@ class Forecast:
 
     z : with the intercept, shape (n, d). log_odds : the pilot's. weight : what each row stands for.
     known : None where nothing is known of the pilot's own error: then it is left out.
-    drawn : of the population's rows of its class, one in so many was drawn, shape (n,).
+    drawn : of the population's rows at x, one in so many was drawn, shape (n,).
+    simulated : whether draws are, where few rows carry the variance of a fit with weights.
     """
 
     def __init__(
-        self, z: Floats, log_odds: Floats, weight: Floats, drawn: Floats, known: Posterior | None
+        self,
+        z: Floats,
+        log_odds: Floats,
+        weight: Floats,
+        drawn: Floats,
+        known: Posterior | None,
+        *,
+        simulated: bool = False,
     ) -> None:
-        self._weight = weight
+        self._weight, self._simulated = weight, simulated
+        self._count = drawn
         self._drawn = np.sqrt(np.clip(1 - 1 / np.maximum(drawn, 1.0), 0.0, 1.0))
         self._known = known
         if known is None:
             self._nodes, self._share = log_odds[None], np.ones(1)
+            self._plain = self._nodes
         else:
-            self._nodes, self._share = known.nodes(z, log_odds), quadrature()[1]
-            self._plain = known.mean(log_odds)[None]
-            self._plain_white = self._white(z, self._plain, np.ones(1))
+            self._nodes, self._share = known.nodes(z), quadrature()[1]
+            self._plain = known.mean(z)[None]
             self._apart = z[:, 1:] - known.centre
+        self._plain_white = self._white(z, self._plain, np.ones(1))
         self._z = self._white(z, self._nodes, self._share)
         self._length = (self._z**2).sum(axis=1)
 
@@ -120,8 +134,13 @@ class Forecast:
         of_rows = moved.by_population * factors.population
         of_rows += moved.by_own * getattr(factors, correction)
         variance = float(((self._drawn * of_rows / moved.value) ** 2).sum())
+        times = 1.0
         if correction == "weight":
-            variance += (self._few(chances) / moved.value**2 / 4) ** 2
+            few = self._few(chances) / moved.value**2
+            times, error = (
+                self._simulate(chances) if self._simulated and few > _FEW else (1.0, few / 4)
+            )
+            variance += error**2
         if self._known is not None:
             by_log_odds = moved.by_population * slopes.population
             by_log_odds += moved.by_own * getattr(slopes, correction)
@@ -130,7 +149,17 @@ class Forecast:
             variance += float(np.log(moved.value / self._plain_trace(correction, chances)) ** 2)
         size = self._z.shape[1]
         # A stored covariance is rounded: what it gives may lie a little below 0.
-        return Foreseen(size / moved.value, min(float(np.sqrt(max(variance, 0.0))), NOTHING))
+        return Foreseen(
+            size / (times * moved.value), min(float(np.sqrt(max(variance, 0.0))), NOTHING)
+        )
+
+    def _simulate(self, chances: Chances) -> tuple[float, float]:
+        """What simulated fits make of T, as a factor, and its relative error."""
+        size = self._plain_white.shape[1]
+        formula = self._plain_trace("weight", chances)
+        rows = Stand(self._plain_white, self._plain[0], self._count, self._weight / self._count)
+        added, error = error_of_few(rows, chances, formula - size)
+        return (size + added) / formula, error / (size + added)
 
     def _few(self, chances: Chances) -> float:
         """The variance of the sum over the negatives kept, of which each row stands for some."""

@@ -1,17 +1,17 @@
-"""What a linear pilot's rows leave open about the population's log odds.
+"""What the rows that stand for a population leave open about its log odds.
 
-A pilot's slopes are drawn outwards by its own noise: taken at their word, p~ is too spread, and a
-design by p~ looks better than it is, since it follows that noise, too. Empirical Bayes puts both
-right: about the pilot's log odds g, the population's are normal with
+A linear fit's slopes are drawn outwards by its own noise: taken at their word, its log odds are too
+spread, and what a sample keeps looks better or worse than it is. Empirical Bayes puts that right:
+with slopes b, the population's log odds are normal with
 
-    mean  shift + s u g,    variance  s z'Vz,    s = 1 - k / (u b)'V^-1 (u b),
+    mean  shift + s u z'b,    variance  s z'Vz,    s = 1 - k / (u b)'V^-1 (u b),
 
-V the covariance of the slopes b with a weak prior, precision 1 on each, k their number less what
+V the covariance of the slopes with a weak prior, precision 1 on each, k their number less what
 the prior decides: the slope that is to be expected on new rows (Copas 1983; van Houwelingen and le
 Cessie 1990). u = 1 - b'V^-1 a / b'V^-1 b is the share of the slopes that is not their first-order
 bias a (Cox and Snell 1968), which is outwards, too, however little the noise. The shift makes the
-mean probability that of the population. What is averaged over this posterior is averaged row by
-row, by Gauss-Hermite quadrature.
+sum of the probabilities the population's number of positives, which is known. What is averaged over
+this posterior is averaged row by row, by Gauss-Hermite quadrature.
 """
 
 from __future__ import annotations
@@ -43,24 +43,22 @@ def quadrature() -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Posterior:
-    """The population's log odds about a pilot's.
+    """The population's log odds, linear in z, a row's features after the intercept's 1.
 
-    slope, shift : of the mean, s u the slope. centre : the mean of z, shape (d,), z without the
-        intercept.
-    covariance : s V, shape (d, d).
+    coefficients : of the mean, intercept first, shape (d + 1,). centre : the mean of z without the
+        intercept, shape (d,). covariance : s V, shape (d, d).
     """
 
-    slope: float
-    shift: float
+    coefficients: Floats
     centre: Floats
     covariance: Floats
 
-    def mean(self, log_odds: Floats) -> Floats:
-        """The posterior's mean at a pilot's log odds, shape (n,)."""
-        return self.shift + self.slope * log_odds
+    def mean(self, z: Floats) -> Floats:
+        """The posterior's mean, shape (n,), at z, shape (n, d + 1)."""
+        return np.asarray(z @ self.coefficients)
 
-    def nodes(self, z: Floats, log_odds: Floats) -> Floats:
-        """Log odds at the quadrature's nodes, shape (7, n); z has its intercept, shape (n, d + 1).
+    def nodes(self, z: Floats) -> Floats:
+        """Log odds at the quadrature's nodes, shape (7, n), at z, shape (n, d + 1).
 
         Raises
         ------
@@ -69,23 +67,28 @@ class Posterior:
         apart = z[:, 1:] - self.centre
         variance = ((apart @ self.covariance) * apart).sum(axis=1)
         spread = np.minimum(np.sqrt(np.maximum(variance, 0.0)), _WIDEST)
-        return np.asarray(self.mean(log_odds) + np.outer(quadrature()[0], spread))
+        return np.asarray(self.mean(z) + np.outer(quadrature()[0], spread))
 
     def to_array(self) -> NDArray[np.float32]:
-        """Slope, shift, centre and the covariance's lower triangle: it is symmetric, and large."""
+        """Coefficients, centre and the covariance's lower triangle: it is symmetric, and large."""
         triangle = self.covariance[np.tril_indices(len(self.centre))]
-        return np.concatenate([[self.slope, self.shift], self.centre, triangle]).astype(np.float32)
+        return np.concatenate([self.coefficients, self.centre, triangle]).astype(np.float32)
+
+    @staticmethod
+    def length(slopes: int) -> int:
+        """How many numbers describe a posterior of so many slopes."""
+        return 1 + 2 * slopes + slopes * (slopes + 1) // 2
 
     @classmethod
-    def from_array(cls, stored: NDArray[np.float32]) -> Posterior:
+    def from_array(cls, stored: NDArray[np.float32], slopes: int) -> Posterior:
         """The posterior that `to_array` described, to seven digits."""
-        known = stored.astype(np.float64)
-        # 2 + d + d (d + 1) / 2 numbers
-        size = round((np.sqrt(9 + 8 * (len(known) - 2)) - 3) / 2)
-        covariance = np.zeros((size, size))
-        covariance[np.tril_indices(size)] = known[2 + size :]
+        coefficients, centre, triangle = np.split(
+            stored.astype(np.float64), [1 + slopes, 1 + 2 * slopes]
+        )
+        covariance = np.zeros((slopes, slopes))
+        covariance[np.tril_indices(slopes)] = triangle
         covariance += np.tril(covariance, -1).T
-        return cls(float(known[0]), float(known[1]), known[2 : 2 + size], covariance)
+        return cls(coefficients, centre, covariance)
 
 
 def posterior(
@@ -95,33 +98,32 @@ def posterior(
     prior: Floats,
     z: Floats,
     *,
-    log_odds: Floats,
     weight: Floats,
+    positives: float,
 ) -> Posterior:
-    """What is known of the population after a pilot.
+    """What is known of the population by a fit to rows that stand for it.
 
     Parameters
     ----------
     slopes : b, shape (d,). covariance : V, shape (d, d). bias : a, shape (d,).
     prior : the precision that V has from the prior, shape (d,).
     z : rows that stand for the population, with the intercept, shape (n, d + 1).
-    log_odds : the pilot's, whose mean probability is right. weight : what each row stands for.
+    weight : what each row stands for. positives : of the population, in the same unit.
     """
     unbiased, share_of_noise = _outwards(slopes, covariance, bias, prior)
     known = max(1 - share_of_noise, _LEAST_SLOPE)
     slope = max(known * unbiased, _LEAST_SLOPE)
     centre = weight @ z[:, 1:] / weight.sum()
-    found = Posterior(slope, 0.0, centre, known * covariance)
-    nodes, share = found.nodes(z, log_odds), quadrature()[1]
-    target = float(weight @ probability(log_odds))
-    low, high = -50.0, 50.0
+    found = Posterior(np.append(0.0, slope * slopes), centre, known * covariance)
+    nodes, share = found.nodes(z), quadrature()[1]
+    low, high = -50.0 - float(nodes.max()), 50.0 - float(nodes.min())
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        if float(share @ probability(nodes + middle) @ weight) < target:
+        if float(share @ probability(nodes + middle) @ weight) < positives:
             low = middle
         else:
             high = middle
-    return replace(found, shift=0.5 * (low + high))
+    return replace(found, coefficients=np.append(0.5 * (low + high), slope * slopes))
 
 
 def _outwards(

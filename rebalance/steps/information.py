@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.correction import log_probability
+from rebalance.core.correction import log_probability, probability
 from rebalance.core.design import LEAST_PI_1, LOCAL, UNIFORM, ScoreHistogram
 from rebalance.core.efficiency import Chances, Curve
 from rebalance.core.encoding import Encoder
@@ -22,6 +22,7 @@ from rebalance.core.sandwich import sandwich
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.learners.base import Fitted, TrainingRows
+from rebalance.learners.glm import Problem, maximise, one_thread
 from rebalance.learners.logistic import LinearModel
 from rebalance.samplers.nonuniform import MATRICES, SCORES
 from rebalance.steps.context import Context
@@ -43,7 +44,7 @@ class Stand:
 
     z : with the intercept, shape (n, d). log_odds : the pilot's, on the population's scale.
     weight, drawn : what each row stands for, with the user's weights and without, shape (n,).
-    known : what is known of the population's log odds; None takes the pilot at its word.
+    known : what these rows tell of the population's log odds; None takes the pilot at its word.
     """
 
     z: Floats
@@ -70,51 +71,69 @@ class Planned:
 
 
 def plan_of(
-    fitted: Fitted, rows: TrainingRows, standing: TrainingRows, weight: Floats, drawn: Floats
+    fitted: Fitted,
+    rows: TrainingRows,
+    standing: TrainingRows,
+    weight: Floats,
+    drawn: Floats,
+    *,
+    correction: str,
 ) -> Planned:
     """What sampling needs to know of a pilot's rows, and what a plan says of them.
 
     rows : those the pilot was fitted on. standing : those that stand for the population, with their
-    weights, and how many of their class each stands for, shape (n,).
+    weights, and how many of their class each stands for, shape (n,). correction : what is planned
+    for; the plan for "weight" takes simulated draws.
     """
     _, z = _seen(fitted, rows)
     outer = z[rows.y_true].T @ z[rows.y_true]
     stand = stand_of(fitted, rows, standing, weight, drawn)
-    return Planned(outer, efficiency_curves(stand, outer), stand.known)
+    return Planned(outer, efficiency_curves(stand, outer, correction), stand.known)
 
 
 def stand_of(
     fitted: Fitted, rows: TrainingRows, standing: TrainingRows, weight: Floats, drawn: Floats
 ) -> Stand:
-    """The rows that stand for the population, as `plan_of` takes them, with what the pilot knows.
+    """The rows that stand for the population, as `plan_of` takes them, with what they tell of it.
 
-    Of trees, whose own error is not known, log odds are taken at their word.
+    Of a linear pilot the population's log odds are those of a fit to these rows, however few the
+    pilot was fitted on, and a row at x stands for one over the share of all rows at x that were
+    drawn, whatever its class: one over that of its class would let a few negatives of large p
+    decide. Of trees log odds are taken at their word.
     """
-    own, of_standing = _seen(fitted, standing)
-    stand = Stand(of_standing, own, standing.y_true, weight, drawn)
+    own, z = _seen(fitted, standing)
+    stand = Stand(z, own, standing.y_true, weight, drawn)
     if not isinstance(fitted, LinearModel):
         return stand
-    log_odds, z = _seen(fitted, rows)
+    counted = np.ones(len(z)) if standing.sample_weight is None else standing.sample_weight
+    coefficients = np.append(fitted.intercept, fitted.slopes)
+    if standing is not rows:
+        names = ["intercept", *fitted.encoder.names]
+        problem = Problem(z, names, stand.y_true, standing.offset, counted)
+        with one_thread():
+            coefficients = maximise(problem, fitted.penalty, coefficients).coefficients
+    log_odds = z @ coefficients
     prior = fitted.penalty.diagonal(z.shape[1])
     prior[1:] += PRIOR
-    counted = np.ones(len(rows)) if rows.sample_weight is None else rows.sample_weight
-    eta = log_odds + rows.offset
     # Weights are no counts of rows: one of weight 5 tells as much as one.
     spread = (
-        model_based(z, eta, counted, prior)
-        if rows.sample_weight is None
-        else sandwich(z, rows.y_true, eta, counted, prior)
+        model_based(z, log_odds + standing.offset, counted, prior)
+        if standing.sample_weight is None
+        else sandwich(z, stand.y_true, log_odds + standing.offset, counted, prior)
     )
+    y_prob = probability(log_odds)
+    rate_0, rate_1 = (1 / drawn[stand.y_true == value].mean() for value in (False, True))
+    stands_for = 1 / (y_prob * rate_1 + (1 - y_prob) * rate_0)
     known = posterior(
-        fitted.slopes,
+        coefficients[1:],
         spread.variance[1:, 1:],
         spread.bias[1:],
         prior[1:],
-        stand.z,
-        log_odds=own,
-        weight=weight,
+        z,
+        weight=counted * stands_for,
+        positives=float(weight[stand.y_true].sum()),
     )
-    return replace(stand, known=known)
+    return replace(stand, weight=counted * stands_for, drawn=stands_for, known=known)
 
 
 def _seen(fitted: Fitted, rows: TrainingRows) -> tuple[Floats, Floats]:
@@ -124,14 +143,18 @@ def _seen(fitted: Fitted, rows: TrainingRows) -> tuple[Floats, Floats]:
     return log_odds, features(encoder, rows.columns, log_odds)
 
 
-def efficiency_curves(rows: Stand, positives_outer: Floats) -> dict[str, Any]:
+def efficiency_curves(
+    rows: Stand, positives_outer: Floats, correction: str = "offset"
+) -> dict[str, Any]:
     """The efficiency by correction, score and rate, as a document, with its logarithm's error.
 
     The floor is a tenth of the rate, and nothing is mixed in. c is solved over the rows' negatives.
     """
     found: dict[str, dict[str, list[float]]] = {each: {} for each in CORRECTIONS}
     errors: dict[str, dict[str, list[float]]] = {each: {} for each in CORRECTIONS}
-    forecast = Forecast(rows.z, rows.log_odds, rows.weight, rows.drawn, rows.known)
+    simulated = correction == "weight"
+    stand = rows.z, rows.log_odds, rows.weight, rows.drawn, rows.known
+    forecast = Forecast(*stand, simulated=simulated)
     for score in (UNIFORM, *SCORES):
         log_score = log_probability(rows.log_odds)
         if score in MATRICES:
@@ -144,7 +167,12 @@ def efficiency_curves(rows: Stand, positives_outer: Floats) -> dict[str, Any]:
         for each in CORRECTIONS:
             found[each][score] = [of_rate[each].efficiency for of_rate in kept]
             errors[each][score] = [of_rate[each].error for of_rate in kept]
-    document = {"rates": list(RATES), "floor_share": FLOOR_SHARE, "efficiency": found}
+    document = {
+        "correction": correction,
+        "rates": list(RATES),
+        "floor_share": FLOOR_SHARE,
+        "efficiency": found,
+    }
     # Without the pilot's own part they would be too small.
     return document if rows.known is None else document | {"standard_error_of_log": errors}
 
@@ -201,13 +229,20 @@ def curve(plan: Mapping[str, Any], score: str, correction: str, place: str = "")
 
 
 def tell_rough(
-    efficiency: float | None, between: tuple[float, float] | None, context: Context
+    plan: Mapping[str, Any],
+    correction: str,
+    efficiency: float | None,
+    between: tuple[float, float] | None,
+    context: Context,
 ) -> None:
-    """Say where a plan's range is wider than a tenth to either side."""
+    """Say where a plan's range is wider than a tenth to either side, and what knows better."""
     if between is not None and between[1] > (1 + ROUGH) ** 2 * between[0]:
+        better = "a pilot of more rows, as far as the table has them (--size)"
+        if correction == "weight" != plan.get("correction"):
+            better = "a pilot made with --correction weight"
         context.note(
             f"the pilot knows its plan only roughly: an efficiency of {efficiency:.2f} may be "
-            f"{between[0]:.2f} to {between[1]:.2f} (95% range); a larger pilot knows better"
+            f"{between[0]:.2f} to {between[1]:.2f} (95% range); {better} knows better"
         )
 
 

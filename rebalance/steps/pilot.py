@@ -81,6 +81,7 @@ def pilot(
     key: str | None = None,
     sample_weight: str | None = None,
     seed: int = 0,
+    correction: str | None = None,
     plan: str | None = None,
     features: str | None = None,
     clobber: bool = True,
@@ -88,6 +89,7 @@ def pilot(
 ) -> PilotResult | ClassPilotResult:
     """Fit a pilot on up to `size` rows of each class and write it to `output`.
 
+    `correction` is what the plan is for, the "offset" or "weight", for which draws are simulated.
     `plan` names a picture of how much information samples keep, `features` a recipe of features,
     learned from all rows of the table. It is a pilot of many classes where
     the label has three or more values and none is `positive`.
@@ -114,7 +116,7 @@ def pilot(
     chosen = PILOT_TREES if model == "gbm" else Settings()
     settings = replace(chosen, seed=seed, threads=context.threads)
     if isinstance(draw, ClassDraw):
-        _refuse_plan_of_classes(plan)
+        _refuse_plan_of_classes(plan, correction)
         task = ClassPilotTask(table, made, output, model, size, drop, key, sample_weight, settings)
         return class_pilot(draw, task, context)
     rows = made.rows(pilot_rows(draw, made.needed, options), table.place, None)
@@ -123,7 +125,15 @@ def pilot(
     tell_left_out(fitted.left_out, context)
     quality = _out_of_fold(learner, rows, settings, draw, context)
     withheld = _withheld(draw, quality, plan, context)
-    planned = _planned(fitted, rows, draw, made, options=options, place=table.place)
+    planned = _planned(
+        fitted,
+        rows,
+        draw,
+        made,
+        options=options,
+        correction=correction or "offset",
+        place=table.place,
+    )
     if withheld is not None:
         planned = replace(planned, curves=withheld)
     manifest = {
@@ -162,13 +172,14 @@ def pilot(
     )
 
 
-def _refuse_plan_of_classes(plan: str | None) -> None:
-    if plan is not None:
-        raise UsageError(
-            "--plan is for two classes: the information that samples of many classes keep is "
-            "not known",
-            remedy="leave it out, or choose one class with --positive",
-        )
+def _refuse_plan_of_classes(plan: str | None, correction: str | None) -> None:
+    for name, given in (("--plan", plan), ("--correction", correction)):
+        if given is not None:
+            raise UsageError(
+                f"{name} is for two classes: the information that samples of many classes keep is "
+                "not known",
+                remedy="leave it out, or choose one class with --positive",
+            )
 
 
 def _withheld(
@@ -193,6 +204,7 @@ def _planned(
     made: Engineering,
     *,
     options: DrawOptions,
+    correction: str,
     place: str,
 ) -> Planned:
     """The plan, by the rows drawn, or by more that stand for the table."""
@@ -202,7 +214,7 @@ def _planned(
         if draw.stand is not None:
             standing = made.rows(pilot_rows(stand, made.needed, options), place, None)
         weight = population_weight(standing, stand)
-        return plan_of(fitted, rows, standing, weight, stand.stands_for)
+        return plan_of(fitted, rows, standing, weight, stand.stands_for, correction=correction)
 
 
 def _percentiles(fitted: Fitted, rows: TrainingRows) -> dict[str, NDArray[np.float64]]:

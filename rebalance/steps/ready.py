@@ -204,13 +204,12 @@ def ready(asked: Asked, context: Context) -> Ready:
         and _is_planned(read, terms, asked)
     ):
         place = f"file '{asked.pilot}'"
-        known_curve = curve(read.plan, sampler.score, asked.correction or "offset", place)
-        planned = known_curve.efficiency(budget.rate)
+        correction = asked.correction or "offset"
+        planned = curve(read.plan, sampler.score, correction, place).efficiency(budget.rate)
         if planned is not None:
-            correction = asked.correction or "offset"
             between = known_between(read.plan, sampler.score, correction, budget.rate, planned)
         if asked.budget.efficiency is not None:
-            tell_rough(planned, between, context)
+            tell_rough(read.plan, correction, planned, between, context)
     unusual = _unusual(terms, asked) if read is not None and read.plan else None
     return Ready(table, read, known, planned, between, withheld, design_output, unusual)
 

@@ -73,10 +73,12 @@ class Realised:
             known = self._pilot.known
             p = probability(log_odds)
             if known is not None:
-                p = quadrature()[1] @ probability(known.nodes(z, log_odds))
+                p = quadrature()[1] @ probability(known.nodes(z))
             looked_at = (self._counts / np.bincount(codes, minlength=2))[codes]
             stands_for = looked_at / (p * chances.pi_1 + (1 - p) * chances.pi_0)
-            found = Forecast(z, log_odds, own * stands_for, stands_for, known).of(chances)
-        seen = found[correction]
+            simulated = correction == "weight"
+            weight = own * stands_for
+            found = Forecast(z, log_odds, weight, stands_for, known, simulated=simulated)
+            seen = found.of(chances)[correction]
         between = None if known is None else range_of(seen.efficiency, seen.error)
         return min(seen.efficiency, 1.0), between

@@ -93,3 +93,14 @@ def test_a_design_of_another_sample_is_refused(
     design.unlink()
     refused = rebalance(["train", other, "-o", tmp_path / "m.rbl"])
     assert "no design" in refused.stderr
+
+
+@pytest.mark.parametrize("option", [["--plan", "plan.png"], ["--correction", "weight"]])
+def test_nothing_is_planned(
+    made: Made, tmp_path: Path, rebalance: Invoke, option: list[str]
+) -> None:
+    out = tmp_path / "p.rbl"
+    refused = rebalance(["pilot", made.table, "-l", "kind", "--size", 100, "-o", out, *option])
+    assert refused.exit_code == 2
+    assert f"{option[0]} is for two classes" in refused.stderr
+    assert not out.exists()

@@ -46,7 +46,7 @@ class Pilot(StoredPilot[Fitted]):
     positives_outer : M, the sum over the draw's positives of z z', shape (d, d).
     plan : see `steps.information.efficiency_curves`; empty in a pilot of an earlier version;
         where nothing can be planned, the reason as "withheld".
-    known : the population's log odds about the pilot's; None for trees and in earlier versions.
+    known : the population's log odds; None for trees and in earlier versions.
     """
 
     label: Label
@@ -80,7 +80,7 @@ def pilot_content(
     members = dict(fitted.members()) | {"plan.json": json.dumps(plan, sort_keys=True).encode()}
     arrays: dict[str, NDArray[Any]] = {"positives_outer.npy": information}
     if known is not None:
-        arrays["posterior.npy"] = known.to_array()
+        arrays["population.npy"] = known.to_array()
     arrays |= {f"log_odds_{name}.npy": values for name, values in quantiles.items()}
     for name, values in arrays.items():
         stream = io.BytesIO()
@@ -140,6 +140,7 @@ class _Plan:
 
     rates: tuple[float, ...] = ()
     efficiency: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    correction: str = "offset"
     standard_error_of_log: Mapping[str, Mapping[str, tuple[float, ...]]] | None = None
     withheld: str | None = None
 
@@ -173,7 +174,7 @@ def _pilot(content: bytes, manifest: Mapping[str, Any], members: Mapping[str, by
     size = 2 if encoder is None else 1 + len(encoder.names)
     plan = members.get("plan.json", b"{}")
     read_json(_Plan, plan).check()
-    known = members.get("posterior.npy")
+    known = members.get("population.npy")
     return Pilot(
         content=content,
         label=stored.label,
@@ -192,8 +193,8 @@ def _pilot(content: bytes, manifest: Mapping[str, Any], members: Mapping[str, by
 
 
 def _posterior(member: bytes, slopes: int) -> Posterior:
-    length = 2 + slopes + slopes * (slopes + 1) // 2
-    return Posterior.from_array(read_array(member, np.float32, length))
+    stored = read_array(member, np.float32, Posterior.length(slopes))
+    return Posterior.from_array(stored, slopes)
 
 
 def encoder_of(fitted: Fitted) -> Encoder | None:

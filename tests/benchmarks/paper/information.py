@@ -73,10 +73,13 @@ class Plan:
         own = negatives[pilot.drawn]
         shift = np.log(pilot.positive_rate / pilot.rate)
         rows = _rows(positives[pilot.positives_drawn], own, shift)
-        standing = _rows(positives, negatives[others], shift)
+        others_shift = np.log(len(negatives) / len(others))
+        standing = _rows(positives, negatives[others], others_shift)
         fitted = get_learner("logistic").fit(rows, Settings())
         stand = stand_of(fitted, rows, standing, stands_for, stands_for)
-        self._forecast = Forecast(stand.z, stand.log_odds, stand.weight, stand.drawn, stand.known)
+        self._forecast = Forecast(
+            stand.z, stand.log_odds, stand.weight, stand.drawn, stand.known, simulated=True
+        )
 
     def of(self, pi: Floats) -> Floats:
         """The efficiency and its 95% range, with weights and with the offset, shape (2, 3)."""

@@ -86,7 +86,7 @@ def test_parts_that_are_missing_or_are_something_else(
     kind = "pilot" if "pilot" in name else "model"
     manifest, members = read_artifact(str(made / name), kind)
     del manifest["members"]
-    needed = {part for part in members if part not in ("plan.json", "focal.json", "posterior.npy")}
+    needed = {part for part in members if part not in ("plan.json", "focal.json", "population.npy")}
     needed -= {part for part in members if part.startswith("log_odds_")}
     changed = [(manifest, {**members, part: b""}) for part in needed]
     changed += [
