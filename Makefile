@@ -45,8 +45,9 @@ pilots: $(READY)  ## which pilot and score, on three tables, into rebalance/guid
 contest: $(READY)  ## predicted over observed on real tables, with and without the correction
 	@$(BIN)/python -m tests.benchmarks.contest_tables
 
-paper: $(READY)  ## the simulations of Wang, Zhang and Wang 2021, into rebalance/guide/paper.md
+paper: $(READY)  ## the simulations of Wang, Zhang and Wang 2021, and efficiencies, into the guide
 	@$(BIN)/python -m tests.benchmarks.paper --write
+	@$(BIN)/python -m tests.benchmarks.kept --write
 
 # The reference is laid out by the newest Click; all else must hold with the lowest versions, too.
 lowest:  ## the tests with the lowest versions that pyproject.toml admits
