@@ -36,13 +36,12 @@ class Stand:
     """Rows that stand for a population, shape (n,) but for z.
 
     z : in coordinates in which the population's information is the identity, shape (n, d).
-    log_odds : the population's. count : how many of its rows each stands for. weight : the user's.
+    log_odds : the population's. count : how many of its rows each stands for.
     """
 
     z: Floats
     log_odds: Floats
     count: Floats
-    weight: Floats
 
 
 def error_of_few(stand: Stand, chances: Chances, expected: float) -> tuple[float, float]:
@@ -78,7 +77,7 @@ def _drawn(stand: Stand, chances: Chances, generator: Generator) -> tuple[float,
     """e'I e of the linear part, and of the whole, in one draw."""
     p = probability(stand.log_odds)
     negatives, positives = (
-        stand.weight * _kept(stand.count * share, chance, generator) / chance
+        _kept(stand.count * share, chance, generator) / chance
         for share, chance in ((1 - p, chances.pi_0), (p, chances.pi_1))
     )
     score = stand.z.T @ (positives * (1 - p) - negatives * p)

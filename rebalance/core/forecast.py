@@ -157,7 +157,9 @@ class Forecast:
         """What simulated fits make of T, as a factor, and its relative error."""
         size = self._plain_white.shape[1]
         formula = self._plain_trace("weight", chances)
-        rows = Stand(self._plain_white, self._plain[0], self._count, self._weight / self._count)
+        # The formula takes a row of weight 2 for two rows; here, too, of as many as there are.
+        unit = float(self._count.sum() / self._weight.sum())
+        rows = Stand(self._plain_white / np.sqrt(unit), self._plain[0], unit * self._weight)
         added, error = error_of_few(rows, chances, formula - size)
         return (size + added) / formula, error / (size + added)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import log_probability, probability
 from rebalance.core.design import LEAST_PI_1, LOCAL, UNIFORM, ScoreHistogram
-from rebalance.core.efficiency import Chances, Curve
+from rebalance.core.efficiency import Chances, Curve, standing_for
 from rebalance.core.encoding import Encoder
 from rebalance.core.forecast import Forecast, Foreseen
 from rebalance.core.inference import model_based
@@ -97,9 +97,7 @@ def stand_of(
     """The rows that stand for the population, as `plan_of` takes them, with what they tell of it.
 
     Of a linear pilot the population's log odds are those of a fit to these rows, however few the
-    pilot was fitted on, and a row at x stands for one over the share of all rows at x that were
-    drawn, whatever its class: one over that of its class would let a few negatives of large p
-    decide. Of trees log odds are taken at their word.
+    pilot was fitted on. Of trees they are taken at their word.
     """
     own, z = _seen(fitted, standing)
     stand = Stand(z, own, standing.y_true, weight, drawn)
@@ -121,19 +119,20 @@ def stand_of(
         if standing.sample_weight is None
         else sandwich(z, stand.y_true, log_odds + standing.offset, counted, prior)
     )
-    y_prob = probability(log_odds)
-    rate_0, rate_1 = (1 / drawn[stand.y_true == value].mean() for value in (False, True))
-    stands_for = 1 / (y_prob * rate_1 + (1 - y_prob) * rate_0)
+    each = [np.full(len(z), 1 / drawn[stand.y_true == value].mean()) for value in (False, True)]
+    count, weighs = standing_for(
+        probability(log_odds), Chances(*each), stand.y_true, standing.sample_weight
+    )
     known = posterior(
         coefficients[1:],
         spread.variance[1:, 1:],
         spread.bias[1:],
         prior[1:],
         z,
-        weight=counted * stands_for,
+        weight=weighs,
         positives=float(weight[stand.y_true].sum()),
     )
-    return replace(stand, weight=counted * stands_for, drawn=stands_for, known=known)
+    return replace(stand, weight=weighs, drawn=count, known=known)
 
 
 def _seen(fitted: Fitted, rows: TrainingRows) -> tuple[Floats, Floats]:

@@ -1,8 +1,7 @@
 """rows kept -> how much of the table's information they have, by what a pilot knows
 
-The table's rows are not there any more, so it is an estimate from the rows kept. Of all rows at x
-a sample keeps the share p pi_1 + (1 - p) pi_0, whatever their class, so that a row kept stands for
-one over that. (One over its own pi would let a few negatives at large p~ decide.)
+The table's rows are not there any more, so it is an estimate from the rows kept, each of which
+stands for one over the share of rows at its x that a sample keeps.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.arrays import to_arrow, to_numpy
 from rebalance.core.correction import probability
-from rebalance.core.efficiency import Chances
+from rebalance.core.efficiency import Chances, standing_for
 from rebalance.core.forecast import Forecast
 from rebalance.core.posterior import quadrature
 from rebalance.core.reservoir import Reservoir
@@ -66,7 +65,9 @@ class Realised:
         table, codes = self._reservoir.finish()
         columns = {name: whole(table.column(name)) for name in table.column_names}
         chances = Chances(to_numpy(columns.pop(_PI_0)), to_numpy(columns.pop(_PI_1)))
-        own = to_numpy(columns.pop(_WEIGHT)) if _WEIGHT in columns else np.ones(len(codes))
+        own = to_numpy(columns.pop(_WEIGHT)) if _WEIGHT in columns else None
+        looked_at = np.bincount(codes, minlength=2) / self._counts
+        drawn = Chances(chances.pi_0 * looked_at[0], chances.pi_1 * looked_at[1])
         with threadpool_limits(1):  # sums in another order would depend on the machine
             log_odds = self._pilot.log_odds(columns)
             z = features(self._pilot.encoder, columns, log_odds)
@@ -74,11 +75,9 @@ class Realised:
             p = probability(log_odds)
             if known is not None:
                 p = quadrature()[1] @ probability(known.nodes(z))
-            looked_at = (self._counts / np.bincount(codes, minlength=2))[codes]
-            stands_for = looked_at / (p * chances.pi_1 + (1 - p) * chances.pi_0)
+            count, weight = standing_for(p, drawn, codes == 1, own)
             simulated = correction == "weight"
-            weight = own * stands_for
-            found = Forecast(z, log_odds, weight, stands_for, known, simulated=simulated)
+            found = Forecast(z, log_odds, weight, count, known, simulated=simulated)
             seen = found.of(chances)[correction]
         between = None if known is None else range_of(seen.efficiency, seen.error)
         return min(seen.efficiency, 1.0), between

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rebalance.core.design import ScoreHistogram
-from rebalance.core.efficiency import Chances, Curve, Information
+from rebalance.core.efficiency import Chances, Curve, Information, standing_for
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +34,20 @@ def test_thinned_positives_by_hand() -> None:
     found.add(np.ones((4, 1)), np.zeros(4), even(0.4, 4, 0.8), np.ones(4))
     assert found.efficiency("offset") == pytest.approx(0.32 / 0.6)
     assert found.efficiency("weight") == pytest.approx(1 / 1.875)
+
+
+def test_what_a_drawn_row_stands_for_by_hand() -> None:
+    # At one x, p = 0.2 of 100 rows: 20 positives, of which half are drawn, and 80 negatives, of
+    # which a tenth is: 18 rows stand for 100, whatever their class.
+    y = np.repeat([True, False], [10, 8])
+    count, weight = standing_for(np.full(18, 0.2), even(0.1, 18, 0.5), y)
+    assert count == pytest.approx(100 / 18)
+    assert weight == pytest.approx(count)
+    # Weights may differ by class: the 10 positives stand for 20, and the 8 negatives for 80.
+    own = np.where(y, 2.0, 10.0)
+    count, weight = standing_for(np.full(18, 0.2), even(0.1, 18, 0.5), y, own)
+    assert count == pytest.approx(np.where(y, 2, 10))
+    assert weight == pytest.approx(np.where(y, 4, 100))
 
 
 def test_everything_keeps_everything_and_units_do_not_matter() -> None:

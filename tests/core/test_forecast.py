@@ -82,13 +82,16 @@ def test_where_it_is_asked_for_draws_of_few_rows_are_simulated() -> None:
     total.add(Z, LOG_ODDS, CHANCES, WEIGHT)
     root = np.linalg.cholesky(np.linalg.inv(total.population))
     formula = 3 / total.efficiency("weight") - 3
-    stand = Stand(Z @ root, LOG_ODDS, WEIGHT, np.ones(ROWS))
+    stand = Stand(Z @ root, LOG_ODDS, WEIGHT)
     added, error = error_of_few(stand, CHANCES, formula)
     found = Forecast(Z, LOG_ODDS, WEIGHT, WEIGHT, None, simulated=True).of(CHANCES)
     # The same draws in other coordinates.
     assert found["weight"].efficiency == pytest.approx(3 / (3 + added), rel=0.01)
     assert found["weight"].error > error / (3 + added)
     assert found["offset"].efficiency == pytest.approx(total.efficiency("offset"))
+    # Three times the weight is no more rows.
+    heavier = Forecast(Z, LOG_ODDS, 3 * WEIGHT, WEIGHT, None, simulated=True).of(CHANCES)["weight"]
+    assert heavier.efficiency == pytest.approx(found["weight"].efficiency)
     # Of a thousand times as many rows the formula is right.
     many = 1000 * WEIGHT
     there = [
