@@ -44,6 +44,7 @@ SOURCES = (*PLANS, "true p")
 WRONG = 1.5  # the wrong pilot's coefficients are off by so much times U(0, 1)
 LEAST_POSITIVE_RATE = 0.1
 _EVERY = 10  # rows that a prediction of the efficiency is summed over
+PLANNED_EVERY = 8  # replications: a plan for weights simulates draws of its own
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Replication:
     estimates : shape (pilots, methods, budgets, 7).
     kept : rows of the fit, negatives and positives, shape (pilots, methods, budgets, 2).
     predicted : efficiency with the pilot as fitted, and its range, shape (SOURCES, PREDICTED,
-        budgets, 3); the formulas have none.
+        budgets, 3); the formulas have none. NaN in most replications.
     information : of the population at the true coefficients, shape (7, 7).
     positives : their number.
     """
@@ -84,28 +85,39 @@ def replicate(case_number: int, seed: int, rows: int, budgets: Sequence[int]) ->
     full = _fit(population.positives, population.negatives, case.truth)
     estimates[:, METHODS.index("full")] = full
     kept[:, METHODS.index("full")] = negatives, len(population.positives)
-    larger = draw_pilot(population, for_larger, LARGER_PILOT_ROWS)
-    sources = [
-        *(Plan(population, each, for_plans) for each in (pilot, larger)),
-        Formulas(population, case.truth, _EVERY),
-    ]
     predicted = np.full((len(SOURCES), len(PREDICTED), len(budgets), 3), np.nan)
     for which, each in enumerate(pilots):
         ways = _Ways(population, each, uniforms, list(budgets), full)
         for method, number, rows_kept, found in ways.estimates():
             estimates[which, METHODS.index(method), number] = found
             kept[which, METHODS.index(method), number] = rows_kept
-        if which == 0:
-            for place, source in enumerate(sources):
-                log_t = log_scores(each, source.z)["a-opt"]
-                for number, sample in enumerate(ways.optimal):
-                    predicted[place, :2, number] = source.of(
-                        np.full(1, budgets[number] / negatives)
-                    )
-                    predicted[place, 2:, number] = source.of(sample.design.pi_0(log_t))
+        if which == 0 and seed % PLANNED_EVERY == 0:
+            larger = draw_pilot(population, for_larger, LARGER_PILOT_ROWS)
+            sources = [
+                *(Plan(population, one, for_plans) for one in (pilot, larger)),
+                Formulas(population, case.truth, _EVERY),
+            ]
+            predicted[:] = _predicted(sources, ways.optimal, each, list(budgets), negatives)
     return Replication(
         estimates, kept, predicted, information(population, case.truth), len(population.positives)
     )
+
+
+def _predicted(
+    sources: Sequence[Plan | Formulas],
+    optimal: Sequence[Sample],
+    pilot: Pilot,
+    budgets: Sequence[int],
+    negatives: int,
+) -> Floats:
+    """The efficiencies by every source, shape (SOURCES, PREDICTED, budgets, 3)."""
+    found = np.empty((len(sources), len(PREDICTED), len(budgets), 3))
+    for place, source in enumerate(sources):
+        log_t = log_scores(pilot, source.z)["a-opt"]
+        for number, sample in enumerate(optimal):
+            found[place, :2, number] = source.of(np.full(1, budgets[number] / negatives))
+            found[place, 2:, number] = source.of(sample.design.pi_0(log_t))
+    return found
 
 
 class _Uniforms:

@@ -149,6 +149,7 @@ class Results:
         realised = float(d / (d + lengths.mean()))
         error = realised**2 / d * lengths.std(ddof=1) / np.sqrt(self.replications)
         predicted = self.predicted[case, :, :, PREDICTED.index(method), number]
+        predicted = predicted[~np.isnan(predicted[:, 0, 0])]
         held = (predicted[..., 1] <= realised) & (realised <= predicted[..., 2])
         return Comparison(
             realised,
