@@ -23,7 +23,8 @@ from rebalance.steps.classes.correct import (
 )
 from rebalance.steps.context import Context
 from rebalance.steps.memory import LIGHT, Need, open_within
-from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY, WEIGHTED
+from rebalance.steps.predict import PROBABILITY, SAMPLED, WEIGHTED
+from rebalance.steps.predictions import SCALE_KEY
 from rebalance.steps.probabilities import BALANCED, numbers, refuse
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
