@@ -14,7 +14,7 @@ from rebalance.steps.classes.ready import class_ready
 from rebalance.steps.classes.resample import class_budgets
 from rebalance.steps.context import Context
 from rebalance.steps.plan import Plan, plan_table, stored_bytes
-from rebalance.steps.ready import NEED, Asked, is_of_classes, ready
+from rebalance.steps.ready import NEED, Asked, asks_for_classes, ready
 from rebalance.steps.resampling.classic import Classic, check_options
 from rebalance.steps.resampling.copies import check_repeating
 from rebalance.steps.resampling.room import memory_of
@@ -32,7 +32,7 @@ def plan_sample(asked: Asked, context: Context) -> Plan:
     ------
     UsageError, DataError, ArtifactError : whatever `sample` would find before it reads the table.
     """
-    if is_of_classes(asked):
+    if asks_for_classes(asked):
         return plan_class_sample(asked, context)
     found = ready(asked, context)
     known, table = found.known, found.table
@@ -84,7 +84,7 @@ def plan_classic(wanted: Classic, context: Context) -> Plan:
         check_repeating(wanted.asked)
     else:
         check_options(wanted)
-    if is_of_classes(wanted.asked):
+    if asks_for_classes(wanted.asked):
         return _plan_classes(wanted, context)
     thin, _ = share_budget(wanted.chain, wanted.asked.budget)
     asked = replace(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rebalance import __version__
 from rebalance.core.correction import to_population, to_sample
 from rebalance.core.costs import Costs
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label
 from rebalance.core.losses import AS_ROWS_ARE, Reweighted
@@ -204,7 +204,7 @@ class _Manifest:
 
 
 def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> Model:
-    label, stored = Label.from_document(manifest["label"]), described(_Manifest, manifest)
+    label, stored = Label.from_document(manifest["label"]), read_document(_Manifest, manifest)
     if stored.reweighted.gamma < 0:
         raise ValueError("'reweighted/gamma' is below 0")
     again = stored.recalibration

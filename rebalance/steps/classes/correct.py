@@ -49,7 +49,7 @@ class ClassSampling:
     balanced: str | None = None
 
 
-def is_of_classes(
+def corrects_classes(
     table: Table, column: str, rate: float | Mapping[str, float] | None, balanced: str | None
 ) -> bool:
     """Whether the probabilities of many classes are to be corrected."""
