@@ -212,20 +212,6 @@ def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes])
     fitted = get_learner(stored.learner).load(members)
     require_finite(fitted.log_odds(one_row(fitted), np.array([stored.constant_log_odds])), 1)
     design = members.get("design.json")
-    return Model(
-        label=label,
-        learner=stored.learner,
-        fitted=fitted,
-        correction=stored.correction,
-        scale=stored.scale,
-        starts_from_pilot=stored.starts_from_pilot,
-        constant_log_odds=stored.constant_log_odds,
-        drawn=Drawn.from_json(design, f"{path} (its design)") if design else None,
-        summary=stored.summary,
-        sample_weight=stored.sample_weight,
-        recalibration=recalibration,
-        needs_calibration=stored.needs_calibration,
-        reweighted=stored.reweighted,
-        output_scale=stored.output_scale,
-        costs=stored.costs,
-    )
+    drawn = Drawn.from_json(design, f"{path} (its design)") if design else None
+    as_stored = vars(stored) | {"recalibration": recalibration}
+    return Model(label=label, fitted=fitted, drawn=drawn, **as_stored)

@@ -203,17 +203,4 @@ def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes])
     drawn = ClassDrawn.from_json(design, f"{path} (its design)") if design else None
     if drawn is not None and len(drawn.design.label) != len(label):
         raise ValueError("its classes are not those of its design")
-    return ClassModel(
-        label=label,
-        present=present,
-        learner=stored.learner,
-        fitted=fitted,
-        correction=stored.correction,
-        scale=stored.scale,
-        starts_from_pilot=stored.starts_from_pilot,
-        baseline=stored.baseline,
-        drawn=drawn,
-        balance=stored.balance,
-        summary=stored.summary,
-        sample_weight=stored.sample_weight,
-    )
+    return ClassModel(label=label, fitted=fitted, drawn=drawn, **vars(stored))
