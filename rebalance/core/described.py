@@ -49,6 +49,13 @@ def read_json(kind: type[T], content: bytes) -> T:
     return read_document(kind, json.loads(content))
 
 
+def array_bytes(values: NDArray[Any]) -> bytes:
+    """An array as a `.npy` file."""
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    return stream.getvalue()
+
+
 def read_array(content: bytes, dtype: type[N], *shape: int | None) -> NDArray[N]:
     """The array in the bytes of a `.npy` file; None stands for any length.
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 
-from rebalance.core.described import read_array, read_document, read_json
+from rebalance.core.described import array_bytes, read_array, read_document, read_json
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def test_arrays() -> None:
     values = np.arange(6.0).reshape(2, 3)
     assert (read_array(stored(values), np.float64, 2, 3) == values).all()
     assert (read_array(stored(values), np.float64, 2, None) == values).all()
+    assert array_bytes(values) == stored(values)
     for other, says in (
         (stored(values[:, :2]), "no array of 2 x 3 numbers of type float64"),
         (stored(values[0]), "no array of 2 x 3 numbers"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance import __version__
-from rebalance.core.described import read_array, read_document, read_json
+from rebalance.core.described import array_bytes, read_array, read_document, read_json
 from rebalance.core.encoding import Encoder
 from rebalance.core.labels import Label
 from rebalance.core.posterior import Posterior
@@ -82,10 +81,7 @@ def pilot_content(
     if known is not None:
         arrays["population.npy"] = known.to_array()
     arrays |= {f"log_odds_{name}.npy": values for name, values in quantiles.items()}
-    for name, values in arrays.items():
-        stream = io.BytesIO()
-        np.save(stream, values, allow_pickle=False)
-        members[name] = stream.getvalue()
+    members |= {name: array_bytes(values) for name, values in arrays.items()}
     return pack("pilot", {"rebalance": __version__, **manifest}, members)
 
 
