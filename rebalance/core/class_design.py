@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.classes import Classes, listed, log_softmax, repeated
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.design import RANDOM_OVER, UNIFORM
 from rebalance.core.known import Knowable
 from rebalance.errors import UsageError
@@ -224,7 +224,7 @@ class ClassDesign(Knowable):
         ValueError : it described none, or one of a table that cannot be.
         """
         label = Classes.from_document(document["label"])
-        found = described(cls, {**document, "label": asdict(label)})
+        found = read_document(cls, {**document, "label": asdict(label)})
         lengths = {len(each) for each in (found.counts, found.rates, found.c, found.floors)}
         if lengths != {len(label)} or min(found.counts) < 0 or not 0 <= found.seed < 1 << 64:
             raise ValueError("it is of no table: its classes, counts or seed cannot be")

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.label_values import LabelValues
 from rebalance.errors import UsageError, nearest
 
@@ -87,7 +87,7 @@ class Classes:
         ------
         ValueError : it described none, or one twice.
         """
-        found = described(cls, {**document, "values": document["classes"]})
+        found = read_document(cls, {**document, "values": document["classes"]})
         if not len(found.places) == len(found) > 1:
             raise ValueError("its classes are not two or more different ones")
         return found

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.parameters import above_zero
 from rebalance.errors import UsageError
 
@@ -41,7 +41,7 @@ class Costs:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Costs:
         """The costs that `to_document` described."""
-        return described(cls, document)
+        return read_document(cls, document)
 
 
 def parse_costs(text: str) -> Costs:

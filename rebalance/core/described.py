@@ -28,7 +28,7 @@ _SHOWN = 40
 _LARGEST = sys.float_info.max
 
 
-def described(kind: type[T], document: object) -> T:
+def read_document(kind: type[T], document: object) -> T:
     """What a document describes.
 
     Raises
@@ -44,9 +44,16 @@ def read_json(kind: type[T], content: bytes) -> T:
 
     Raises
     ------
-    ValueError : it is no JSON, or see `described`.
+    ValueError : it is no JSON, or see `read_document`.
     """
-    return described(kind, json.loads(content))
+    return read_document(kind, json.loads(content))
+
+
+def array_bytes(values: NDArray[Any]) -> bytes:
+    """An array as a `.npy` file."""
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    return stream.getvalue()
 
 
 def read_array(content: bytes, dtype: type[N], *shape: int | None) -> NDArray[N]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.correction import offset
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.known import Knowable
 from rebalance.core.labels import Label
 from rebalance.errors import UsageError
@@ -313,7 +313,7 @@ class Design(Knowable):
         ValueError : it described none, or one of a table that cannot be.
         """
         Label.from_document(document["label"])  # says so where it has many classes
-        found = described(cls, document)
+        found = read_document(cls, document)
         shares = found.rate, found.floor, found.mix, found.pilot_rate or 0.0
         if not (min(found.positives, found.negatives) > 0 and 0 <= found.seed < 1 << 64):
             raise ValueError("it is of no table: its counts or its seed cannot be")

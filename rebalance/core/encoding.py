@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.kinds import Kind
 from rebalance.core.term_values import as_reals, codes_of, count_nan, reals_of
 from rebalance.core.terms import PERIODS, Coded, Numeric, is_of
@@ -140,9 +140,11 @@ class Encoder:
         ------
         ValueError : no encoder is described.
         """
-        stored = described(_Stored, document)
+        stored = read_document(_Stored, document)
         terms = tuple(
-            described(Numeric, term) if term.get("type") == "numeric" else described(Coded, term)
+            read_document(Numeric, term)
+            if term.get("type") == "numeric"
+            else read_document(Coded, term)
             for term in stored.terms
         )
         widths = stored.widths

@@ -96,6 +96,20 @@ def _inverse(own: Floats) -> Floats:
     return found
 
 
+def newton_step(hessian: Floats, gradient: Floats) -> Floats:
+    """H^-1 g, shape (d,), solved with a diagonal of ones: columns differ by orders of magnitude.
+
+    >>> newton_step(np.diag([4.0, 1e12]), np.array([2.0, 1e12])).tolist()
+    [0.5, 1.0]
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError : H is singular.
+    """
+    size = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
+    return np.asarray(np.linalg.solve(hessian / np.outer(size, size), gradient / size) / size)
+
+
 def model_based(z: Floats, eta: Floats, weight: Floats, penalty: Floats) -> Spread:
     """V and the bias at a maximum where the model is taken to be right.
 

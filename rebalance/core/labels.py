@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.label_values import LabelValues, canonical
 from rebalance.errors import ArtifactError, DataError, nearest
 
@@ -61,7 +61,7 @@ class Label:
                 f"'{document['column']}', and a positive value is needed here",
                 remedy="make it with --positive VALUE, or name the classes as --help says",
             )
-        return described(cls, document)
+        return read_document(cls, document)
 
 
 class ManyClassesError(DataError):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from rebalance.core.correction import log_odds, log_probability
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.log_odds_cells import Floats, Outcomes
 from rebalance.core.logit_fit import fit_intercept, fit_logit
 from rebalance.core.miscalibration import no_slope
@@ -163,7 +163,7 @@ def read_recalibration(document: Mapping[str, Any]) -> Recalibration:
             f"the model is recalibrated by '{method}', which this version does not know",
             remedy="upgrade: pip install -U rebalance-cli",
         )
-    found = described(kinds[method], document)
+    found = read_document(kinds[method], document)
     if isinstance(found, Isotonic) and not len(found.knots) == len(found.values) > 0:
         raise ValueError("its values are not those of its knots")
     return found

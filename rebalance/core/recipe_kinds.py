@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from rebalance.core.column_values import Columns
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.kinds import Kind
 from rebalance.core.recipe_levels import Bins, Count, Cross
 from rebalance.core.recipe_numbers import PARTS, Cyclic, Log1p, RatioToMean
@@ -80,7 +80,7 @@ def described_made(name: str, document: Mapping[str, Any]) -> Made:
     ValueError : it describes no such entry, or a bin without edges.
     """
     made: Any = made_from(name, document)
-    found: Made = described(type(made), vars(made))
+    found: Made = read_document(type(made), vars(made))
     if isinstance(found, Bins) and not found.edges:
         raise ValueError(f"the bins '{name}' have no edges")
     if isinstance(found, Cyclic) and not found.period > 0:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from rebalance.core.column_values import Columns
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.kinds import Kind
 from rebalance.core.recipe_kinds import Made, described_made
 from rebalance.core.recipe_numbers import Log1p, refuse_outside
@@ -103,7 +103,7 @@ class Recipe:
         ------
         ValueError : it described none.
         """
-        stored = described(_Stored, document)
+        stored = read_document(_Stored, document)
         made = tuple(described_made(name, stored.features[name]) for name in stored.order)
         if not {source for each in made for source in each.sources} <= stored.sources.keys():
             raise ValueError("its features are not of its columns")

@@ -1,4 +1,4 @@
-"""Numbers and options in messages."""
+"""Numbers, options and what others said in messages."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ def dropping(names: Iterable[str]) -> str:
     --drop id --drop 'cust id'
     """
     return shlex.join(word for name in names for word in ("--drop", name))
+
+
+def first_line(said: object) -> str:
+    """The first line of an exception or a warning; its type where it says nothing.
+
+    >>> first_line(ValueError("no rows\\nat all")), first_line(KeyError())
+    ('no rows', 'KeyError')
+    """
+    return (str(said).strip().splitlines() or [type(said).__name__])[0]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rebalance.core.described import array_bytes
 from rebalance.core.parameters import Value
 from rebalance.errors import UsageError
 from rebalance.learners.base import Settings
@@ -140,10 +141,8 @@ class Pyod(Backend):
         notes = fit_alone(name, detector, matrix)
         said = f"pyod {self._pyod.__version__}, {made_by()}"
         if self._detector.refitted:
-            stream = io.BytesIO()
-            np.save(stream, matrix, allow_pickle=False)
             members = {
-                "detector_rows.npy": stream.getvalue(),
+                "detector_rows.npy": array_bytes(matrix),
                 "detector_settings.json": json.dumps(named, sort_keys=True).encode(),
             }
             return Kept(_decision(detector), members, said), notes

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.parameters import Value
+from rebalance.core.wording import first_line
 from rebalance.errors import FitError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.listed import Listed
@@ -82,13 +83,13 @@ def fit_quietly(
             np.linalg.LinAlgError,
         ) as exc:
             raise FitError(
-                f"{name} cannot be fitted: {_first_line(exc)}",
+                f"{name} cannot be fitted: {first_line(exc)}",
                 remedy="let its trees tell more, with --set max_depth=3"
                 if "worse than random" in str(exc)
                 else "change its parameters with --set (see train --models), or the --model",
             ) from exc
     said = (each for each in caught if issubclass(each.category, UserWarning))
-    return tuple(dict.fromkeys(f"{name}: {_first_line(each.message)}" for each in said))
+    return tuple(dict.fromkeys(f"{name}: {first_line(each.message)}" for each in said))
 
 
 def _estimator(name: str, given: Mapping[str, Value], seed: int, jobs: int) -> Any:
@@ -127,7 +128,3 @@ def _taken_apart(name: str, estimator: Any) -> tuple[list[Any], tuple[int, ...],
     bags = tuple(len(bag.estimators_) for bag in boosted)
     weights = np.concatenate([bag.estimator_weights_[: len(bag.estimators_)] for bag in boosted])
     return trees, bags, weights.astype(np.float64)
-
-
-def _first_line(exc: object) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from rebalance.core.inference import newton_step
 from rebalance.core.losses import Focal, undo_focal_slope
 from rebalance.errors import FitError
 from rebalance.learners.focal import UndoFocal
@@ -84,9 +85,8 @@ def _search(
 
 
 def _solve(hessian: Floats, gradient: Floats) -> Floats:
-    size = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     try:
-        return np.asarray(np.linalg.solve(hessian / np.outer(size, size), gradient / size) / size)
+        return newton_step(hessian, gradient)
     except np.linalg.LinAlgError:
         raise _no_fit("nothing determines some coefficients") from None
 

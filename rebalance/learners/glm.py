@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.collinearity import dependent
 from rebalance.core.correction import probability
-from rebalance.core.inference import information
+from rebalance.core.inference import information, newton_step
 from rebalance.errors import FitError
 from rebalance.learners.separation import VANISHED, by_size, separating
 
@@ -292,9 +292,8 @@ def _check_bounded(problem: Problem, found: Floats) -> None:
     at = found
     for _ in range(LAST_STEPS):
         own = information(problem.z, problem.eta(at), problem.weight)
-        size = np.sqrt(np.maximum(np.diag(own), 1e-300))
         try:
-            step = np.linalg.solve(own / np.outer(size, size), problem.gradient(at) / size) / size
+            step = newton_step(own, problem.gradient(at))
         except np.linalg.LinAlgError:
             apart = separating(problem, problem.start())
             by = by_size(problem, apart) if apart is not None else []

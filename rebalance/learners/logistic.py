@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rebalance.core.described import read_array, read_json
+from rebalance.core.described import array_bytes, read_array, read_json
 from rebalance.core.encoder_learning import learn_encoder
 from rebalance.core.encoding import Encoder
 from rebalance.core.inference import Spread, estimates, model_based, shrinkage
@@ -77,11 +76,9 @@ class LinearModel(Encoded):
             "estimates": self.estimates,
             "cross_validation": self.cross_validation,
         }
-        stream = io.BytesIO()
-        np.save(stream, np.concatenate([[self.intercept], self.slopes]), allow_pickle=False)
         return {
             "logistic.json": json.dumps(document, sort_keys=True).encode(),
-            "coefficients.npy": stream.getvalue(),
+            "coefficients.npy": array_bytes(np.concatenate([[self.intercept], self.slopes])),
         }
 
 

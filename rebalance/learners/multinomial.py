@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.class_linear import ClassScores
-from rebalance.core.described import read_array, read_json
+from rebalance.core.described import array_bytes, read_array, read_json
 from rebalance.core.encoder_learning import learn_encoder
 from rebalance.core.encoding import Encoder
 from rebalance.core.softmax import fit_softmax
@@ -67,11 +66,9 @@ class MultinomialModel(Encoded):
             "l2": self.l2,
             "iterations": self.steps,
         }
-        stream = io.BytesIO()
-        np.save(stream, np.ascontiguousarray(self.coefficients), allow_pickle=False)
         return {
             "multinomial.json": json.dumps(document, sort_keys=True).encode(),
-            "coefficients.npy": stream.getvalue(),
+            "coefficients.npy": array_bytes(np.ascontiguousarray(self.coefficients)),
         }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.collinearity import dependent
-from rebalance.core.inference import information
+from rebalance.core.inference import information, newton_step
 
 if TYPE_CHECKING:
     from rebalance.learners.glm import Problem
@@ -102,9 +102,8 @@ def separating(problem: Problem, coefficients: Floats) -> Floats | None:
     at, side = coefficients, np.where(problem.y_true, 1.0, -1.0)[problem.weight > 0]
     for _ in range(STEPS):
         own = information(problem.z, problem.eta(at), problem.weight)
-        size = np.sqrt(np.maximum(np.diag(own), 1e-300))
         try:
-            step = np.linalg.solve(own / np.outer(size, size), problem.gradient(at) / size) / size
+            step = newton_step(own, problem.gradient(at))
         except np.linalg.LinAlgError:
             return None
         moved = (problem.z @ step)[problem.weight > 0]

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from rebalance.core.described import array_bytes
+from rebalance.core.wording import first_line
 from rebalance.errors import ArtifactError
 
 _SCHEMA = "schema.json"
@@ -98,7 +100,7 @@ def from_member(content: bytes, allowed: Iterable[Part], made_by: str) -> Any:
         return loads(content, trusted=sorted({name for _, name in known}))
     except _DAMAGE as exc:
         raise ArtifactError(
-            f"what the model holds of {made_by} cannot be read here: {_first_line(exc)}",
+            f"what the model holds of {made_by} cannot be read here: {first_line(exc)}",
             remedy="install that version, or train the model again",
         ) from exc
 
@@ -111,9 +113,7 @@ def _without_gaps(content: bytes) -> bytes:
     clean = np.zeros(array.shape, array.dtype)
     for name in array.dtype.names:
         clean[name] = array[name]
-    stream = io.BytesIO()
-    np.save(stream, clean, allow_pickle=False)
-    return stream.getvalue()
+    return array_bytes(clean)
 
 
 def damaged(made_by: str, what: str) -> ArtifactError:
@@ -135,7 +135,3 @@ def _parts(schema: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(reversed(list(found.values())))
         elif isinstance(found, list):
             waiting.extend(reversed(found))
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]

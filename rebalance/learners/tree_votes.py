@@ -6,7 +6,6 @@ depend on the library that grew them, and its file can hold nothing but trees.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rebalance.core.correction import log_odds, probability
-from rebalance.core.described import read_array, read_json
+from rebalance.core.described import array_bytes, read_array, read_json
 from rebalance.core.encoding import Encoder
 from rebalance.learners.encoded import Encoded
 from rebalance.learners.skops_member import PLAIN, damaged, from_member, to_member
@@ -99,11 +98,9 @@ class TreeVotes(Encoded):
             "bags": list(self.bags),
             "made_by": self.made_by,
         }
-        stream = io.BytesIO()
-        np.save(stream, self.weights, allow_pickle=False)
         return {
             "ensemble.json": json.dumps(document, sort_keys=True).encode(),
-            "weights.npy": stream.getvalue(),
+            "weights.npy": array_bytes(self.weights),
             "trees.skops": to_member(list(self.trees)),
         }
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.described import read_json
 from rebalance.core.encoding import Encoder
+from rebalance.core.wording import first_line
 from rebalance.errors import ArtifactError, FitError, UsageError
 from rebalance.learners.base import Fitted, Settings, TrainingRows
 from rebalance.learners.boosting import (
@@ -92,7 +93,7 @@ class XgboostModel(Encoded):
         try:
             found.load_model(bytearray(self.content))
         except _library().core.XGBoostError as exc:
-            raise damaged(self.made_by, str(exc).strip().splitlines()[0]) from exc
+            raise damaged(self.made_by, first_line(exc)) from exc
         found.set_param({"nthread": 1})
         return found
 
@@ -160,7 +161,7 @@ class _Boosting(Listed):
             booster = self._xgboost.train(named, data(), rounds)
         except self._xgboost.core.XGBoostError as exc:
             raise FitError(
-                f"xgboost cannot be fitted: {str(exc).strip().splitlines()[0]}",
+                f"xgboost cannot be fitted: {first_line(exc)}",
                 remedy="choose another --model",
             ) from exc
         content = bytes(booster.save_raw("ubj"))

@@ -105,7 +105,7 @@ def fit_resample(
             raise _failed(job, exc) from exc
     for each in caught:
         if issubclass(each.category, UserWarning):
-            tell(f"{method.name}: {_first_line(each.message)}")
+            tell(f"{method.name}: {_one_line(each.message)}")
     return _read(method, sampler, result, matrix, y)
 
 
@@ -139,7 +139,7 @@ def _fixed(method: Method, matrix: Matrix) -> dict[str, Any]:
 
 def _failed(job: Job, exc: Exception) -> RebalanceError:
     """What a failure of imbalanced-learn's says, in our words."""
-    name, said = job.method.name, _first_line(exc)
+    name, said = job.method.name, _one_line(exc)
     for words, what, remedy in job.method.failures:
         if words in said:
             return FitError(what.format(**job.settings), remedy=remedy)
@@ -163,5 +163,5 @@ def _failed(job: Job, exc: Exception) -> RebalanceError:
     )
 
 
-def _first_line(said: object) -> str:
+def _one_line(said: object) -> str:
     return " ".join(str(said).split()).rstrip(".")

@@ -19,11 +19,12 @@ from rebalance.steps.classes.correct import (
     ClassCorrectResult,
     class_correct,
     class_sampling,
-    is_of_classes,
+    corrects_classes,
 )
 from rebalance.steps.context import Context
 from rebalance.steps.memory import LIGHT, Need, open_within
-from rebalance.steps.predict import PROBABILITY, SAMPLED, SCALE_KEY, WEIGHTED
+from rebalance.steps.predict import PROBABILITY, SAMPLED, WEIGHTED
+from rebalance.steps.predictions import SCALE_KEY
 from rebalance.steps.probabilities import BALANCED, numbers, refuse
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.inputs import open_table
@@ -124,7 +125,7 @@ def correct(
     check_outputs([output], [*inputs, *beside, *on], clobber=clobber)
     output_format(output)
     table = open_within(inputs, context, Need(LIGHT, outputs=1))
-    if is_of_classes(table, column, sampling.rate, sampling.balanced):
+    if corrects_classes(table, column, sampling.rate, sampling.balanced):
         _refuse_classes(sampling)
         known = class_sampling(
             sampling.design, sampling.rate, sampling.balanced, sampling.pi, sampling.offset,

@@ -7,8 +7,10 @@ on the large side; the tests compare them with what the system measured.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -113,6 +115,29 @@ def row_bytes(table: Table, columns: Sequence[str] | None = None) -> float:
     if table.is_text:  # as text, and as values
         return sum(_TEXT_BYTES + 8 for _ in names)
     return sum(_width(table.schema.field(name).type) for name in names)
+
+
+def free_bytes() -> int | None:
+    """The memory that nobody uses, or else all there is; None where the system does not tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def shown(count: int) -> str:
+    """Bytes as --memory-limit counts them, a GB as 2**30.
+
+    >>> shown(9 << 29), shown(400 << 20)
+    ('4.5 GB', '400 MB')
+    """
+    return f"{count / (1 << 30):.1f} GB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MB"
 
 
 def _width(dtype: pa.DataType) -> float:

@@ -29,10 +29,10 @@ def sample_by(
 
         return sample(asked, context)
     if asked.chain.repeats:
-        from rebalance.steps.resampling.oversample import oversample
+        from rebalance.steps.oversample import oversample
 
         return oversample(asked.asked, asked.chain, context)
-    from rebalance.steps.resampling.resample import resample
+    from rebalance.steps.resample import resample
 
     return resample(asked, context)
 
@@ -44,10 +44,6 @@ def plan(asked: Asked | Classic, context: Context) -> Plan:
     ------
     UsageError, DataError, ArtifactError : whatever it would find before it reads the table.
     """
-    if isinstance(asked, Asked):
-        from rebalance.steps.plan import plan_sample
+    from rebalance.steps.plan_sample import plan_classic, plan_sample
 
-        return plan_sample(asked, context)
-    from rebalance.steps.resampling.plan import plan_classic
-
-    return plan_classic(asked, context)
+    return plan_sample(asked, context) if isinstance(asked, Asked) else plan_classic(asked, context)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rebalance.core.thresholds import Threshold, parse_threshold
 from rebalance.errors import DataError, UsageError
-from rebalance.steps.predict import THRESHOLD_KEY
+from rebalance.steps.predictions import THRESHOLD_KEY
 from rebalance.storage.tables import Table
 
 MODELS_THRESHOLD = "model"

@@ -19,7 +19,8 @@ from rebalance.core.segments import PERIODS, SegmentKeys, Value, bounds, put_tog
 from rebalance.errors import DataError, UsageError
 from rebalance.steps.context import Context
 from rebalance.steps.features import check_total, tell_label, weights
-from rebalance.steps.predict import LABEL_KEY, PROBABILITY
+from rebalance.steps.predict import PROBABILITY
+from rebalance.steps.predictions import LABEL_KEY
 from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Batch, Table, located
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
-from rebalance.core.design import LOCAL
-from rebalance.core.labels import LabelCounter, choose_label
 from rebalance.core.wording import counted
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, MB, Need, estimate, open_within, row_bytes
-from rebalance.steps.ready import NEED, Asked, is_of_classes, ready
 from rebalance.storage.atomic import check_outputs
-from rebalance.storage.tables import Table, located
+from rebalance.storage.tables import Table
 from rebalance.storage.writers import output_format
 
-# The columns that a sample adds; of a uniform one, all but the row's number take next to nothing.
-_ADDED_BYTES, _ROW_BYTES = 32, 8
 _PACKED_FORMATS = ("parquet", "arrow")
 
 
@@ -69,43 +63,6 @@ class Plan:
         return shown
 
 
-def plan_sample(asked: Asked, context: Context) -> Plan:
-    """What `sample` would do; reads no more than the first rows.
-
-    Raises
-    ------
-    UsageError, DataError, ArtifactError : whatever `sample` would find before it reads the table.
-    """
-    from rebalance.steps.classes.plan import plan_class_sample
-
-    if is_of_classes(asked):
-        return plan_class_sample(asked, context)
-    found = ready(asked, context)
-    known, table = found.known, found.table
-    if found.pilot is not None:
-        share = 1.0 / (1.0 + math.exp(-found.pilot.population_log_odds))
-        classes_from = "the share that the pilot saw"
-    else:
-        share, classes_from = _first_share(table, known.column, known.positive)
-    plan = plan_table(table, NEED, context)
-    positives = round(share * plan.rows)
-    negatives = plan.rows - positives
-    wanted = known.terms.budget.negatives(positives, negatives)
-    if known.joined is not None:  # the pilot's own that are not drawn anyway
-        wanted += known.joined.rate * (negatives - wanted)
-    kept = positives + round(wanted)
-    added = _ROW_BYTES if known.terms.uniform else _ADDED_BYTES
-    return replace(
-        plan,
-        positives=positives,
-        classes_from=classes_from,
-        expected_rows=kept,
-        expected_negatives=round(wanted),
-        at_most=known.sampler.score == LOCAL or None,
-        output_bytes=round(kept * (stored_bytes(table, asked.output) + added)),
-    )
-
-
 def plan_copies(
     inputs: Sequence[str],
     outputs: Sequence[str],
@@ -150,17 +107,6 @@ def plan_table(table: Table, need: Need, context: Context) -> Plan:
         threads=threads,
         batch_rows=rows,
     )
-
-
-def _first_share(table: Table, column: str, positive: str | None) -> tuple[float, str]:
-    """The share of positives in the first rows."""
-    counter = LabelCounter(column)
-    first = next(table.batches([column]))
-    counter.add(first.column(column), first.start)
-    with located(table.place):
-        label = choose_label(column, counter.counts, positive)
-    share = counter.counts[label.positive] / len(first)
-    return share, f"the share in the first {len(first):,} rows"
 
 
 def stored_bytes(table: Table, output: str) -> float:

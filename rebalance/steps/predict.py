@@ -18,7 +18,13 @@ from rebalance.steps.classes.artifacts.model import read_if_class_model
 from rebalance.steps.classes.predict import ClassPredictResult, class_predict
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
-from rebalance.steps.predictions import Predicted, write_predictions
+from rebalance.steps.predictions import (
+    LABEL_KEY,
+    SCALE_KEY,
+    THRESHOLD_KEY,
+    Predicted,
+    write_predictions,
+)
 from rebalance.steps.probabilities import kept_beside
 from rebalance.steps.saturation import tell_saturated
 from rebalance.storage.atomic import check_outputs
@@ -27,9 +33,6 @@ from rebalance.storage.writers import output_format
 
 PROBABILITY = "rb_probability"
 SAMPLED = "rb_probability_sampled"
-LABEL_KEY = "rebalance.label"
-SCALE_KEY = "rebalance.scale"
-THRESHOLD_KEY = "rebalance.threshold"
 DECISION = "rb_decision"
 WEIGHTED = "weighted"
 

@@ -19,6 +19,11 @@ from rebalance.storage.writers import table_writer
 
 Floats = NDArray[np.float64]
 
+# Metadata of a table of predictions, which later steps read.
+LABEL_KEY = "rebalance.label"
+SCALE_KEY = "rebalance.scale"
+THRESHOLD_KEY = "rebalance.threshold"
+
 
 @dataclass(frozen=True)
 class Predicted:

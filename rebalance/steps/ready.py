@@ -20,7 +20,7 @@ from rebalance.steps.information import curve, known_between, rate_for, tell_rou
 from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known
 from rebalance.steps.withheld import why_withheld
-from rebalance.storage import artifacts
+from rebalance.storage.artifacts import is_of_classes, read_artifact
 from rebalance.storage.atomic import check_outputs
 from rebalance.storage.held import HELD_BYTES
 from rebalance.storage.inputs import open_table
@@ -77,7 +77,7 @@ class Ready:
     not_planned: str | None = None
 
 
-def is_of_classes(asked: Asked) -> bool:
+def asks_for_classes(asked: Asked) -> bool:
     """Whether a sample of many classes is asked for, as far as the table need not be read.
 
     Raises
@@ -88,7 +88,7 @@ def is_of_classes(asked: Asked) -> bool:
         return True
     if asked.pilot is None:
         return False
-    return artifacts.is_of_classes(artifacts.read_artifact(asked.pilot, "pilot")[0])
+    return is_of_classes(read_artifact(asked.pilot, "pilot")[0])
 
 
 def check_sample_outputs(asked: Asked) -> str | None:

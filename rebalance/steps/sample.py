@@ -20,7 +20,7 @@ from rebalance.steps.artifacts.sealed import DESIGN_KEY, store_design
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_surprises
 from rebalance.steps.keys import check_keys
-from rebalance.steps.ready import Asked, Ready, is_of_classes, ready
+from rebalance.steps.ready import Asked, Ready, asks_for_classes, ready
 from rebalance.steps.realised import Realised
 from rebalance.steps.selection import Known, Population, Selection
 from rebalance.storage.tables import Batch, Table, located
@@ -89,7 +89,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
     DataError : the table is damaged or does not fit the pilot.
     ArtifactError : the pilot is damaged, or was made for another label.
     """
-    if is_of_classes(asked):
+    if asks_for_classes(asked):
         from rebalance.steps.classes.sample import class_sample
 
         return class_sample(asked, context)

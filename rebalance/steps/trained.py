@@ -19,7 +19,6 @@ from rebalance.steps.recalibrate import Calibrated
 from rebalance.steps.recipes import Engineering
 from rebalance.steps.refits import Refits
 from rebalance.steps.train_task import TrainAsked, TrainTask
-from rebalance.steps.weighting import described
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table
 
@@ -136,7 +135,7 @@ class Trained:
                 "model": AUTO if self.choice else asked.model,
                 "natural": asked.natural,
                 **_given(asked.settings),
-                **described(asked.weighting),
+                **asked.weighting.manifest(),
             },
             "seed": asked.settings.seed,
             **self.made.manifest(self.table),

@@ -182,15 +182,14 @@ class Weighting:
                     remedy="leave it out, or choose one class with --positive",
                 )
 
+    def manifest(self) -> dict[str, Any]:
+        """What was asked for, for the manifest; nothing where nothing was."""
+        if self == PLAIN:
+            return {}
+        found = asdict(replace(self, class_weight=None, costs=None))
+        found["class_weight"] = str(self.class_weight) if self.class_weight else None
+        found["costs"] = self.costs.to_document() if self.costs else None
+        return {"weighting": found}
+
 
 PLAIN = Weighting()
-
-
-def described(asked: Weighting) -> dict[str, Any]:
-    """What was asked for, for the manifest; nothing where nothing was."""
-    if asked == PLAIN:
-        return {}
-    found = asdict(replace(asked, class_weight=None, costs=None))
-    found["class_weight"] = str(asked.class_weight) if asked.class_weight else None
-    found["costs"] = asked.costs.to_document() if asked.costs else None
-    return {"weighting": found}

@@ -244,7 +244,7 @@ def _stream(copy: _Copy) -> None:
 
 
 def _check_unchanged(file: RemoteFile, info: Mapping[str, Any] | None) -> None:
-    if info is None or RemoteFile.described(file.address, info) != file:
+    if info is None or RemoteFile.from_info(file.address, info) != file:
         raise DataError(
             "the file changed while it was fetched",
             where=f"file '{file.address.uri}'",

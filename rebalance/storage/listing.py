@@ -34,7 +34,7 @@ class RemoteFile:
     state: str
 
     @classmethod
-    def described(cls, address: Address, info: Mapping[str, Any]) -> RemoteFile:
+    def from_info(cls, address: Address, info: Mapping[str, Any]) -> RemoteFile:
         """The file as the system describes it."""
         told = next((info[name] for name in _STATES if info.get(name)), "")
         state = str(told.timestamp() if isinstance(told, datetime) else told)
@@ -58,7 +58,7 @@ def expand(given: str) -> list[RemoteFile]:
     if "*" not in address.spelled and not given.endswith("/"):
         found = address.info()
     if found is not None and found["type"] == "file":
-        return [RemoteFile.described(address, found)]
+        return [RemoteFile.from_info(address, found)]
     files: list[RemoteFile] = []
     if found is None and is_pattern(address.spelled):
         files = list(_matching(address)) or list(_matching(address, in_folders=True))
@@ -120,7 +120,7 @@ def _match(folder: Address, pattern: Sequence[str], *, in_folders: bool) -> Iter
             elif entry["type"] == "file" and len(pattern) == 1:
                 # A web page lists names, no sizes.
                 info = inner.info() if inner.is_web else entry
-                yield RemoteFile.described(inner, info or entry)
+                yield RemoteFile.from_info(inner, info or entry)
 
 
 def _tables_below(folder: Address) -> Iterator[RemoteFile]:
@@ -155,7 +155,7 @@ def _below(folder: Address) -> Iterator[RemoteFile]:
     )
     for name, entry in dict(listed).items():
         if entry["type"] == "file" and not name.endswith("/"):  # some tools mark folders so
-            yield RemoteFile.described(folder.sibling(name), entry)
+            yield RemoteFile.from_info(folder.sibling(name), entry)
 
 
 def _entries(folder: Address) -> Iterator[tuple[str, Mapping[str, Any]]]:

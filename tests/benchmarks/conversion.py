@@ -33,10 +33,10 @@ from rebalance.core.matrix import encode
 from rebalance.samplers.chains import parse_chain
 from rebalance.samplers.imbalanced import CLASSIC
 from rebalance.samplers.resampling import Order
+from rebalance.steps import resample as step
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Asked
-from rebalance.steps.resampling import resample as step
-from rebalance.steps.resampling import resampled
+from rebalance.steps.resampling import carried_out, resampled
 from rebalance.steps.resampling.classic import Classic
 
 ROWS, COLUMNS, RUNS = 100_000, 20, 9
@@ -90,10 +90,10 @@ def ours(method: str, source: Path, out: Path) -> Counter[str]:
     clock: Counter[str] = Counter()
     places = [
         ("reading", step, "_thinned"),
-        ("trial", step, "check_effort"),
+        ("trial", carried_out, "check_effort"),
         ("writing", step, "write"),
         ("made", resampled, "made_batch"),
-        ("encoding", step, "encode"),
+        ("encoding", carried_out, "encode"),
         ("scaling", matrices, "_standardised"),
     ]
     fit: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from rebalance.cli.main import cli
 from rebalance.learners.catalogue import ENTRIES
 from rebalance.steps.artifacts.model import read_model
-from rebalance.steps.predict import SCALE_KEY
+from rebalance.steps.predictions import SCALE_KEY
 from rebalance.storage.artifacts import pack, read_artifact
 from rebalance.storage.inputs import open_table
 from tests.conftest import Invoke, simulate

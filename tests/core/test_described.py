@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 
-from rebalance.core.described import described, read_array, read_json
+from rebalance.core.described import array_bytes, read_array, read_document, read_json
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def test_what_is_described() -> None:
     found = read_json(Whole, json.dumps(DOCUMENT).encode())
     assert found == WHOLE
     assert type(found.number) is type(found.shares[1]) is float
-    assert described(Whole, DOCUMENT | {"maybe": 3, "free": {"z": 1}}).maybe == 3
+    assert read_document(Whole, DOCUMENT | {"maybe": 3, "free": {"z": 1}}).maybe == 3
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_what_is_described() -> None:
 )
 def test_what_is_not(change: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
-        described(Whole, DOCUMENT | change)
+        read_document(Whole, DOCUMENT | change)
 
 
 def test_what_is_missing_or_no_object() -> None:
     with pytest.raises(ValueError, match="'count' is missing"):
-        described(Whole, {name: DOCUMENT[name] for name in DOCUMENT if name != "count"})
+        read_document(Whole, {name: DOCUMENT[name] for name in DOCUMENT if name != "count"})
     with pytest.raises(ValueError, match="it is null, and not an object"):
-        described(Whole, None)
+        read_document(Whole, None)
 
 
 def stored(values: Any, *, pickled: bool = False) -> bytes:
@@ -100,6 +100,7 @@ def test_arrays() -> None:
     values = np.arange(6.0).reshape(2, 3)
     assert (read_array(stored(values), np.float64, 2, 3) == values).all()
     assert (read_array(stored(values), np.float64, 2, None) == values).all()
+    assert array_bytes(values) == stored(values)
     for other, says in (
         (stored(values[:, :2]), "no array of 2 x 3 numbers of type float64"),
         (stored(values[0]), "no array of 2 x 3 numbers"),

@@ -15,7 +15,7 @@ import pytest
 from rebalance.cli.options import size as parsed
 from rebalance.errors import UsageError
 from rebalance.steps.context import Context
-from rebalance.steps.memory import LIGHT, MB, Need, estimate, open_within, row_bytes
+from rebalance.steps.memory import LIGHT, MB, Need, estimate, free_bytes, open_within, row_bytes
 from tests.conftest import Invoke
 
 ROWS = 400_000
@@ -98,6 +98,12 @@ def test_the_bytes_of_a_row_by_hand(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "t.parquet")
     opened = open_within([str(tmp_path / "t.parquet")], Context(), Need())
     assert row_bytes(opened, ["a", "b", "d"]) == 8 + 1 / 8 + 1
+
+
+def test_the_machine_says_what_is_free() -> None:
+    free = free_bytes()
+    assert free is not None
+    assert free > 1 << 20
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rebalance import __version__
 from rebalance.core.correction import to_population, to_sample
 from rebalance.core.costs import Costs
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.kinds import Kind
 from rebalance.core.labels import Label
 from rebalance.core.losses import AS_ROWS_ARE, Reweighted
@@ -204,7 +204,7 @@ class _Manifest:
 
 
 def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> Model:
-    label, stored = Label.from_document(manifest["label"]), described(_Manifest, manifest)
+    label, stored = Label.from_document(manifest["label"]), read_document(_Manifest, manifest)
     if stored.reweighted.gamma < 0:
         raise ValueError("'reweighted/gamma' is below 0")
     again = stored.recalibration
@@ -212,20 +212,6 @@ def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes])
     fitted = get_learner(stored.learner).load(members)
     require_finite(fitted.log_odds(one_row(fitted), np.array([stored.constant_log_odds])), 1)
     design = members.get("design.json")
-    return Model(
-        label=label,
-        learner=stored.learner,
-        fitted=fitted,
-        correction=stored.correction,
-        scale=stored.scale,
-        starts_from_pilot=stored.starts_from_pilot,
-        constant_log_odds=stored.constant_log_odds,
-        drawn=Drawn.from_json(design, f"{path} (its design)") if design else None,
-        summary=stored.summary,
-        sample_weight=stored.sample_weight,
-        recalibration=recalibration,
-        needs_calibration=stored.needs_calibration,
-        reweighted=stored.reweighted,
-        output_scale=stored.output_scale,
-        costs=stored.costs,
-    )
+    drawn = Drawn.from_json(design, f"{path} (its design)") if design else None
+    as_stored = vars(stored) | {"recalibration": recalibration}
+    return Model(label=label, fitted=fitted, drawn=drawn, **as_stored)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance import __version__
-from rebalance.core.described import described, read_array, read_json
+from rebalance.core.described import array_bytes, read_array, read_document, read_json
 from rebalance.core.encoding import Encoder
 from rebalance.core.labels import Label
 from rebalance.core.posterior import Posterior
@@ -59,7 +58,7 @@ class Pilot(StoredPilot[Fitted]):
     @property
     def encoder(self) -> Encoder | None:
         """What makes z of the columns; None where z = (1, log odds)."""
-        return encoder_of(self.fitted)
+        return _linear_encoder(self.fitted)
 
     def log_odds(self, columns: Columns) -> Floats:
         """The population's log odds at every row, shape (n,)."""
@@ -82,10 +81,7 @@ def pilot_content(
     if known is not None:
         arrays["population.npy"] = known.to_array()
     arrays |= {f"log_odds_{name}.npy": values for name, values in quantiles.items()}
-    for name, values in arrays.items():
-        stream = io.BytesIO()
-        np.save(stream, values, allow_pickle=False)
-        members[name] = stream.getvalue()
+    members |= {name: array_bytes(values) for name, values in arrays.items()}
     return pack("pilot", {"rebalance": __version__, **manifest}, members)
 
 
@@ -166,11 +162,11 @@ def _pilot(content: bytes, manifest: Mapping[str, Any], members: Mapping[str, by
             "the pilot is of many classes, where one of a positive value is needed",
             remedy="make one with 'rebalance pilot --positive VALUE'",
         )
-    stored = described(_Manifest, manifest)
+    stored = read_document(_Manifest, manifest)
     draw = stored.draw
     fitted = get_learner(stored.learner).load(members)
     require_finite(fitted.log_odds(one_row(fitted), np.array([stored.population_log_odds])), 1)
-    encoder = encoder_of(fitted)
+    encoder = _linear_encoder(fitted)
     size = 2 if encoder is None else 1 + len(encoder.names)
     plan = members.get("plan.json", b"{}")
     read_json(_Plan, plan).check()
@@ -197,7 +193,7 @@ def _posterior(member: bytes, slopes: int) -> Posterior:
     return Posterior.from_array(stored, slopes)
 
 
-def encoder_of(fitted: Fitted) -> Encoder | None:
+def _linear_encoder(fitted: Fitted) -> Encoder | None:
     """What makes z of the columns; None for trees, where z = (1, log odds)."""
     return fitted.encoder if isinstance(fitted, LinearModel) else None
 

@@ -23,7 +23,7 @@ from rebalance.steps.classes.predict import (
     class_metadata,
 )
 from rebalance.steps.context import Context
-from rebalance.steps.predict import SCALE_KEY
+from rebalance.steps.predictions import SCALE_KEY
 from rebalance.steps.probabilities import numbers, refuse
 from rebalance.storage.inputs import open_table
 from rebalance.storage.tables import Batch, Table
@@ -49,7 +49,7 @@ class ClassSampling:
     balanced: str | None = None
 
 
-def is_of_classes(
+def corrects_classes(
     table: Table, column: str, rate: float | Mapping[str, float] | None, balanced: str | None
 ) -> bool:
     """Whether the probabilities of many classes are to be corrected."""

@@ -20,7 +20,8 @@ from rebalance.steps.classes.outcomes import ClassOutcomes
 from rebalance.steps.classes.pilot import check_class_weights
 from rebalance.steps.classes.predict import PREFIXES
 from rebalance.steps.context import Context
-from rebalance.steps.predict import LABEL_KEY, PROBABILITY, SCALE_KEY
+from rebalance.steps.predict import PROBABILITY
+from rebalance.steps.predictions import LABEL_KEY, SCALE_KEY
 from rebalance.storage.tables import Table
 
 Floats = NDArray[np.float64]

@@ -6,13 +6,12 @@ a batch of rows or a small sample, is large again with thousands of classes.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 from rebalance.core.softmax import softmax_bytes
 from rebalance.errors import UsageError
 from rebalance.steps.context import Context
+from rebalance.steps.memory import free_bytes, shown
 from rebalance.storage.tables import Table
 
 # Numbers of all classes for the rows of a batch: 32 MB each time that they are held.
@@ -65,26 +64,3 @@ def check_fit(
         f"memory, a number for each row and class several times over, and {room}",
         remedy=remedy,
     )
-
-
-def free_bytes() -> int | None:
-    """The memory that nobody uses, or else all there is; None where the system does not tell."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def shown(count: int) -> str:
-    """Bytes as --memory-limit counts them, a GB as 2**30.
-
-    >>> shown(9 << 29), shown(400 << 20)
-    ('4.5 GB', '400 MB')
-    """
-    return f"{count / (1 << 30):.1f} GB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MB"

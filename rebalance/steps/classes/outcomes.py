@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.label_values import LabelValues
-from rebalance.steps.classes.memory import free_bytes, narrowed
+from rebalance.steps.classes.memory import narrowed
 from rebalance.steps.context import Context
 from rebalance.steps.features import weights
-from rebalance.steps.memory import MIDDLE, Need, estimate, within
+from rebalance.steps.memory import MIDDLE, Need, estimate, free_bytes, within
 from rebalance.steps.probabilities import probabilities
 from rebalance.storage.tables import Batch, Table
 

@@ -20,7 +20,7 @@ from rebalance.steps.classes.artifacts.model import ClassModel
 from rebalance.steps.classes.memory import narrowed
 from rebalance.steps.context import Context
 from rebalance.steps.memory import HEAVY, LIGHT, Need, open_within
-from rebalance.steps.predictions import Predicted, write_predictions
+from rebalance.steps.predictions import LABEL_KEY, SCALE_KEY, Predicted, write_predictions
 from rebalance.steps.probabilities import BALANCED, kept_beside
 from rebalance.storage.tables import Batch, Table
 
@@ -98,8 +98,6 @@ def class_predict(
 
 def class_metadata(label: Classes, scales: Sequence[str]) -> dict[str, str]:
     """What a later step must know: the classes, and the scale of each column."""
-    from rebalance.steps.predict import LABEL_KEY, SCALE_KEY
-
     named = {f"{PREFIXES[scale]}{value}": scale for scale in scales for value in label.values}
     return {LABEL_KEY: json.dumps(label.to_document()), SCALE_KEY: json.dumps(named)}
 

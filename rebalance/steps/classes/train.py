@@ -36,7 +36,6 @@ from rebalance.steps.features import tell_left_out
 from rebalance.steps.resampling.kin import has_kin, kin_draws
 from rebalance.steps.train_task import TrainAsked
 from rebalance.steps.weigh import weigh_classes
-from rebalance.steps.weighting import described
 from rebalance.storage.atomic import write_bytes
 from rebalance.storage.tables import Table, located
 
@@ -203,5 +202,5 @@ def _given(task: TrainAsked, *, natural: bool) -> dict[str, Any]:
         "natural": natural,
         **{name: settings[name] for name in ("l2", "rounds", "learning_rate", "leaves")},
         **({"set": list(task.settings.given)} if task.settings.given else {}),
-        **described(task.weighting),
+        **task.weighting.manifest(),
     }

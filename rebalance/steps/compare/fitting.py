@@ -12,13 +12,13 @@ from rebalance.steps.compare.folds import FoldFiles
 from rebalance.steps.compare.outcome import Outcome, score_column
 from rebalance.steps.compare.recipes import Recipe
 from rebalance.steps.context import Context
+from rebalance.steps.oversample import oversample
 from rebalance.steps.pilot import pilot
 from rebalance.steps.predict import PROBABILITY, SAMPLED, predict
 from rebalance.steps.ready import Asked
 from rebalance.steps.recalibrate import NOTHING_WANTED, Wanted
+from rebalance.steps.resample import resample
 from rebalance.steps.resampling.classic import Classic
-from rebalance.steps.resampling.oversample import oversample
-from rebalance.steps.resampling.resample import resample
 from rebalance.steps.sample import sample
 from rebalance.steps.train import train
 from rebalance.steps.train_task import TrainAsked

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.documents import plain
 from rebalance.core.labels import Label, is_positive
 from rebalance.core.metrics import score_ranking
@@ -61,8 +61,8 @@ class Outcome:
         ------
         ValueError : it did not describe one.
         """
-        scores = described(_Scores, document)
-        found = described(cls, {**document, "scores": {}, "uncorrected": None})
+        scores = read_document(_Scores, document)
+        found = read_document(cls, {**document, "scores": {}, "uncorrected": None})
         _check_counts(found)
         uncorrected = None if scores.uncorrected is None else _numbers(scores.uncorrected)
         return replace(found, scores=_numbers(scores.scores), uncorrected=uncorrected)

@@ -19,9 +19,8 @@ from rebalance.errors import RebalanceError, UsageError
 from rebalance.samplers.class_resampling import ClassOrder
 from rebalance.samplers.imbalanced import Method
 from rebalance.samplers.resampling import Order
-from rebalance.steps.classes.memory import free_bytes, shown
 from rebalance.steps.context import Context
-from rebalance.steps.memory import HEAVY, MB, row_bytes
+from rebalance.steps.memory import HEAVY, MB, free_bytes, row_bytes, shown
 from rebalance.steps.resampling.classic import Classic
 from rebalance.storage.tables import Table
 

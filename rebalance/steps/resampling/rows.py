@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +18,9 @@ from rebalance.core.matrix import Matrix, Place
 from rebalance.core.wording import dropping
 from rebalance.errors import DataError, UsageError
 from rebalance.samplers.imbalanced import Method
-from rebalance.steps.classes.ready import ClassReady
+from rebalance.steps.artifacts.stored import StoredPilot
 from rebalance.steps.context import Context
 from rebalance.steps.features import choose_features, whole
-from rebalance.steps.ready import Ready
 from rebalance.steps.resampling.classic import Classic
 from rebalance.storage.tables import Batch, Table, located
 from rebalance.storage.text_schema import TextSchema
@@ -89,8 +88,26 @@ class Rows(Held):
     y_true: NDArray[np.bool_]
 
 
+class _Known(Protocol):
+    @property
+    def column(self) -> str: ...
+
+
+class _Ready(Protocol):
+    """What is ready to be sampled, of two classes or of many."""
+
+    @property
+    def table(self) -> Table: ...
+
+    @property
+    def pilot(self) -> StoredPilot[Any] | None: ...
+
+    @property
+    def known(self) -> _Known: ...
+
+
 def choose_kinds(
-    found: Ready | ClassReady,
+    found: _Ready,
     method: Method,
     wanted: Classic,
     context: Context,

@@ -12,7 +12,7 @@ from rebalance.core.classes import Classes, classes_of, columns_of, repeated
 from rebalance.core.softmax import fit_softmax, softmax_bytes
 from rebalance.errors import UsageError
 from rebalance.steps.classes import memory
-from rebalance.steps.classes.memory import check_fit, fit_bytes, free_bytes
+from rebalance.steps.classes.memory import check_fit, fit_bytes
 from rebalance.steps.classes.pilot import check_size
 from rebalance.steps.context import Context
 
@@ -79,12 +79,6 @@ def test_what_is_too_large_is_refused_with_a_figure(monkeypatch: pytest.MonkeyPa
         check_fit("gbm", 50_000, 5_000, 5, context=Context(), remedy="-")
     monkeypatch.setattr(memory, "free_bytes", lambda: None)
     check_fit("gbm", 50_000, 5_000, 5, context=Context(), remedy="-")
-
-
-def test_the_machine_says_what_is_free() -> None:
-    free = free_bytes()
-    assert free is not None
-    assert free > 1 << 20
 
 
 def test_a_pilot_needs_rows_of_each_class() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rebalance import __version__
 from rebalance.core.classes import Classes, log_softmax, repeated, to_population
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.core.kinds import Kind
 from rebalance.learners.class_base import ClassFitted
 from rebalance.learners.classes import get_class_learner
@@ -190,7 +190,7 @@ class _Manifest:
 
 def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> ClassModel:
     label = Classes.from_document(manifest["label"])
-    stored = described(_Manifest, manifest)
+    stored = read_document(_Manifest, manifest)
     present, places = stored.present, range(len(label))
     if not len(present) == len({*present} & {*places}) == len(stored.baseline) > 1:
         raise ValueError("its classes are not those of its baseline")
@@ -203,17 +203,4 @@ def _model(path: str, manifest: Mapping[str, Any], members: Mapping[str, bytes])
     drawn = ClassDrawn.from_json(design, f"{path} (its design)") if design else None
     if drawn is not None and len(drawn.design.label) != len(label):
         raise ValueError("its classes are not those of its design")
-    return ClassModel(
-        label=label,
-        present=present,
-        learner=stored.learner,
-        fitted=fitted,
-        correction=stored.correction,
-        scale=stored.scale,
-        starts_from_pilot=stored.starts_from_pilot,
-        baseline=stored.baseline,
-        drawn=drawn,
-        balance=stored.balance,
-        summary=stored.summary,
-        sample_weight=stored.sample_weight,
-    )
+    return ClassModel(label=label, fitted=fitted, drawn=drawn, **vars(stored))

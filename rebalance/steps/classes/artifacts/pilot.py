@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rebalance import __version__
 from rebalance.core.classes import Classes, log_softmax, repeated
-from rebalance.core.described import described
+from rebalance.core.described import read_document
 from rebalance.learners.class_base import ClassFitted
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.artifacts.stored import Columns, StoredPilot, one_row, require_finite
@@ -82,7 +82,7 @@ class _Manifest:
 
 def _pilot(content: bytes, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> ClassPilot:
     label = Classes.from_document(manifest["label"])
-    stored = described(_Manifest, manifest)
+    stored = read_document(_Manifest, manifest)
     if not len(label) == len(stored.label.counts) == len(stored.baseline):
         raise ValueError("its classes are not those of its counts or its baseline")
     pilot = ClassPilot(

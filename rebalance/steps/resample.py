@@ -18,7 +18,7 @@ from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.sealed import store_design
 from rebalance.steps.classes.resample import ClassResampleResult, class_resample
 from rebalance.steps.context import Context
-from rebalance.steps.ready import Ready, is_of_classes, ready
+from rebalance.steps.ready import Ready, asks_for_classes, ready
 from rebalance.steps.resampling.carried_out import carry_out, tell_unmade
 from rebalance.steps.resampling.classic import Classic, ResampleResult, check_options
 from rebalance.steps.resampling.resampled import Work, write
@@ -48,7 +48,7 @@ def resample(wanted: Classic, context: Context) -> ResampleResult | ClassResampl
     method = wanted.chain.then
     if method is None:
         raise ValueError("a chain without a method of imbalanced-learn's")
-    if is_of_classes(wanted.asked):
+    if asks_for_classes(wanted.asked):
         return class_resample(wanted, context)
     settings = method.settings(wanted.settings)
     thin, budget = share_budget(wanted.chain, wanted.asked.budget)

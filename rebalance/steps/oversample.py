@@ -19,7 +19,7 @@ from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.classes.oversample import class_oversample
 from rebalance.steps.classes.resample import ClassResampleResult
 from rebalance.steps.context import Context
-from rebalance.steps.ready import Asked, Ready, is_of_classes, ready
+from rebalance.steps.ready import Asked, Ready, asks_for_classes, ready
 from rebalance.steps.resampling.classic import ResampleResult
 from rebalance.steps.resampling.copies import check_repeating, count_label, write_copies
 from rebalance.storage.tables import Batch, located
@@ -41,7 +41,7 @@ def oversample(
     """
     ratio = (share_budget(chain, asked.budget)[1] or Budget()).ratio or 0.0
     check_repeating(asked)
-    if is_of_classes(asked):
+    if asks_for_classes(asked):
         return class_oversample(asked, ratio, context)
     found = ready(replace(asked, method=UNIFORM, budget=Budget(rate=1.0)), context)
     counts = count_label(found.table, found.known.column, context)
