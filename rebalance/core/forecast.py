@@ -1,17 +1,17 @@
 """The efficiency of a sample before it is drawn, and how well it is known.
 
-Rows stand for the population, and a posterior tells its log odds from a pilot's. With T = d / the
-efficiency (see `efficiency`), the standard error of log T has four parts, added as variances:
+Rows stand for the population, and a posterior tells its log odds. With T = d / the efficiency (see
+`efficiency`), the standard error of log T has four parts, added as variances:
 
 - the rows are a draw: the sum of the squared influences of each on log T;
-- the slopes of the pilot are estimates: the delta method, grad' V grad;
+- the slopes are estimates: the delta method, grad' V grad;
 - with weights, T is a sum over the negatives that a sample keeps, each of which brings
   p^2 (1 - pi) / pi^2 z'z. Where few of those that carry it are to be expected, the formula is not
   reached: with r the variance of that sum over T^2, the mean of sqrt(T) is less by r / 8 of it to
   second order, and so log T, of which log sqrt(T) is half, is off by r / 4. Where that is asked
   for and r is not small, draws and fits are simulated instead (see `few_rows`), with their error;
-- a design follows the pilot's noise, which costs T a quadratic form in that noise. Its mean is what
-  the posterior adds to log T; with few directions that matter its spread is as large as its mean.
+- what the slopes leave open moves T by a quadratic form in their noise, too. Its mean is what the
+  posterior adds to log T; with few directions that matter its spread is as large as its mean.
 """
 
 from __future__ import annotations
