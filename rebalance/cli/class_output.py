@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rebalance.steps.classes.evaluate import ClassEvaluation
     from rebalance.steps.classes.pilot import ClassPilotResult
     from rebalance.steps.classes.predict import ClassPredictResult
-    from rebalance.steps.classes.resample import ClassResampleResult
+    from rebalance.steps.classes.resampled import ClassResampleResult
     from rebalance.steps.classes.run import ClassRunResult
     from rebalance.steps.classes.sample import ClassSampleResult
     from rebalance.steps.classes.train import ClassTrainResult

@@ -95,17 +95,20 @@ def run(
     calibration is not measured.
     """
     given = [value for value in (rate, ratio, rows, efficiency) if value is not None]
-    asked, class_rates = budgets(rate, ratio, rows, efficiency) if given else (None, None)
+    budget, class_rates = budgets(rate, ratio, rows, efficiency) if given else (None, None)
     from rebalance.learners.base import Settings
     from rebalance.steps.run import RunResult
     from rebalance.steps.run import run as step
+    from rebalance.steps.run_steps import RunAsked
     from rebalance.steps.weighting import Weighting
 
-    result = step(
+    asked = RunAsked(
         inputs,
         label,
         output,
-        budget=asked,
+        settings=Settings(**settings, seed=seed, threads=console.threads),
+        budget=budget,
+        class_rates=class_rates,
         test=test,
         time=time,
         key=key,
@@ -115,14 +118,12 @@ def run(
         positive=positive,
         drop=drop,
         sample_weight=sample_weight,
-        settings=Settings(**settings, seed=seed, threads=console.threads),
         recalibrate=recalibrate,
-        clobber=not no_clobber,
-        class_rates=class_rates,
         features=features,
         weighting=Weighting.of(**weighting),
-        context=console,
+        clobber=not no_clobber,
     )
+    result = step(asked, console)
     if not isinstance(result, RunResult):
         from rebalance.cli.class_output import show_run
 

@@ -8,7 +8,7 @@ from rebalance.cli.output import Console, facts
 from rebalance.core.wording import counted
 
 if TYPE_CHECKING:
-    from rebalance.steps.classes.resample import ClassResampleResult
+    from rebalance.steps.classes.resampled import ClassResampleResult
     from rebalance.steps.classes.sample import ClassSampleResult
     from rebalance.steps.resampling.classic import ResampleResult
     from rebalance.steps.sample import SampleResult

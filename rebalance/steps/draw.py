@@ -17,6 +17,7 @@ from rebalance.core.reservoir import Reservoir
 from rebalance.steps.classes.pilot import ClassDraw
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_label, weights
+from rebalance.steps.pilot_task import DrawOptions
 from rebalance.storage.tables import Table, located
 
 POOL = 20  # rows of all classes for each that is drawn of one, at the most
@@ -66,16 +67,6 @@ class Draw:
             self.negatives / (~self.y_true).sum(),
         )
         return found
-
-
-@dataclass(frozen=True)
-class DrawOptions:
-    """What the user chose of the draw."""
-
-    size: int
-    positive: str | None
-    sample_weight: str | None
-    seed: int
 
 
 def draw_rows(

@@ -52,31 +52,6 @@ def _curved(correction: str, drawn: Drawn | None) -> bool:
     return correction == "posthoc" and drawn is not None and drawn.design.score != UNIFORM
 
 
-def _tell_undetermined(found: Mapping[str, Any], context: Context) -> None:
-    """Say which coefficients the penalty determines, not the rows; older models do not know."""
-    same, by = found.get("collinear") or [], found.get("separated_by") or []
-    if same:
-        what = f"{_named(same)} are collinear" if same[1:] else f"{_named(same)} does not vary"
-        share = "how they share what they say" if same[1:] else "its coefficient"
-        context.note(f"{what}: {share} is the penalty's choice, not the data's")
-    if by:
-        context.note(
-            f"the classes, of some rows or all, can be separated by {_named(by)}: without the "
-            "penalty the best coefficients are infinite, and how large they are is its choice"
-        )
-
-
-def _tell_few(rarer: int, what: str, coefficients: int, context: Context) -> None:
-    """Say where intervals, which hold for many rows, are rough; `what` there are few of."""
-    if rarer < FEW:
-        few = f"fewer than {FEW} {what} ({rarer})"
-    elif rarer < FOR_EACH * coefficients:
-        few = f"fewer than {FOR_EACH} {what} for each coefficient ({rarer} for {coefficients})"
-    else:
-        return
-    context.note(f"a class has {few}: the intervals, which hold for many, are rough")
-
-
 def _why_none(model: Model, table: Table) -> str:
     """Why coefficients have no standard errors."""
     if _has_copies(model.drawn):
@@ -97,16 +72,90 @@ def _why_none(model: Model, table: Table) -> str:
     )
 
 
-def _tell_clustered(clusters: Mapping[str, int], rows: int, key: str, context: Context) -> None:
+def _tell_rows(
+    found: Mapping[str, Any], key: str | None, classes: tuple[int, int], context: Context
+) -> None:
+    """Say what counts as one draw, where a `key` makes it more than a row, and if that is few."""
+    coefficients = len(found["coefficients"])
+    if key is None:
+        _tell_few(min(classes), "rows", coefficients, context)
+        return
+    clusters = found["clusters"]
     context.note(
-        f"the sample was drawn by '{key}', and {counted(rows, 'row')} have "
+        f"the sample was drawn by '{key}', and {counted(sum(classes), 'row')} have "
         f"{counted(clusters['all'], 'value')} of it: the variance is the sandwich clustered by it"
     )
+    rarer = min(clusters["positives"], clusters["negatives"])
+    _tell_few(rarer, f"values of '{key}'", coefficients, context)
+
+
+def _tell_few(rarer: int, what: str, coefficients: int, context: Context) -> None:
+    """Say where intervals, which hold for many rows, are rough; `what` there are few of."""
+    if rarer < FEW:
+        few = f"fewer than {FEW} {what} ({rarer})"
+    elif rarer < FOR_EACH * coefficients:
+        few = f"fewer than {FOR_EACH} {what} for each coefficient ({rarer} for {coefficients})"
+    else:
+        return
+    context.note(f"a class has {few}: the intervals, which hold for many, are rough")
+
+
+def _tell_undetermined(found: Mapping[str, Any], context: Context) -> None:
+    """Say which coefficients the penalty determines, not the rows; older models do not know."""
+    same, by = found.get("collinear") or [], found.get("separated_by") or []
+    if same:
+        what = f"{_named(same)} are collinear" if same[1:] else f"{_named(same)} does not vary"
+        share = "how they share what they say" if same[1:] else "its coefficient"
+        context.note(f"{what}: {share} is the penalty's choice, not the data's")
+    if by:
+        context.note(
+            f"the classes, of some rows or all, can be separated by {_named(by)}: without the "
+            "penalty the best coefficients are infinite, and how large they are is its choice"
+        )
 
 
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(f"'{name}'" for name in names[:NAMED]) + more
+
+
+def _tell_drawn(found: Mapping[str, Any], context: Context) -> None:
+    """Say where the penalty moves a coefficient so far that its interval misses the truth."""
+    if found.get("largest_shrinkage", 0.0) > DRAWN:
+        context.note(
+            "the l2 penalty draws coefficients towards 0, one by "
+            f"{found['largest_shrinkage']:.1f} of its standard errors: intervals hold for all of "
+            "them on average, not for each (a smaller --l2 does not draw)"
+        )
+
+
+def _tell_leverage(
+    found: Mapping[str, Any], key: str | None, correction: str, context: Context
+) -> None:
+    """Say where one row, or one value of `key`, nearly decides a coefficient."""
+    if found.get("largest_leverage", 0.0) > LEVERAGE:
+        what = "row" if key is None else f"value of '{key}'"
+        context.note(
+            f"one {what} has a leverage of {found['largest_leverage']:.2f} (above {LEVERAGE:g}), "
+            "it nearly decides a coefficient: the intervals are rough"
+            + (
+                ", with skewed features too narrow (the offset holds: leave --correction weight "
+                "out, or keep more rows)"
+                if correction == "weight"
+                else ""
+            )
+        )
+
+
+def _tell_bias(found: Mapping[str, Any], context: Context) -> None:
+    """Say where a few rows bias a coefficient by more than its interval is moved."""
+    # Where the model is believed, any level without positives has such a bias: that is no news.
+    if found["variance"] == "sandwich" and found.get("largest_bias", 0.0) > MOST_BIAS:
+        context.note(
+            f"the bias of a coefficient is about {found['largest_bias']:.1f} of its standard "
+            f"errors: a few rows decide it. Intervals are moved by {MOST_BIAS:g} at the most; that "
+            "one is rough"
+        )
 
 
 def tell_estimates(
@@ -125,58 +174,27 @@ def tell_estimates(
     if not isinstance(fitted, LinearModel):
         return {"estimates": None, "cross_validation": None}
     found, path = fitted.estimates, fitted.cross_validation
-    clusters = found.get("clusters") if found is not None else None
-    key = model.drawn.design.draw_key if clusters and model.drawn is not None else None
-    if found is not None and found["variance"] == "none":
-        context.note(_why_none(model, table))
-    elif found is not None and clusters and key is not None:
-        _tell_clustered(clusters, sum(classes), key, context)
-        rarer = min(clusters["positives"], clusters["negatives"])
-        _tell_few(rarer, f"values of '{key}'", len(found["coefficients"]), context)
-    elif found is not None:
-        _tell_few(min(classes), "rows", len(found["coefficients"]), context)
+    estimates = None
     if found is not None:
+        key = model.drawn.design.draw_key if model.drawn and found.get("clusters") else None
+        if found["variance"] == "none":
+            context.note(_why_none(model, table))
+        else:
+            _tell_rows(found, key, classes, context)
         _tell_undetermined(found, context)
-    if found is not None and found.get("largest_shrinkage", 0.0) > DRAWN:
-        context.note(
-            "the l2 penalty draws coefficients towards 0, one by "
-            f"{found['largest_shrinkage']:.1f} of its standard errors: intervals hold for all of "
-            "them on average, not for each (a smaller --l2 does not draw)"
-        )
-    if found is not None and found.get("largest_leverage", 0.0) > LEVERAGE:
-        what = "row" if key is None else f"value of '{key}'"
-        context.note(
-            f"one {what} has a leverage of {found['largest_leverage']:.2f} (above {LEVERAGE:g}), "
-            "it nearly decides a coefficient: the intervals are rough"
-            + (
-                ", with skewed features too narrow (the offset holds: leave --correction weight "
-                "out, or keep more rows)"
-                if correction == "weight"
-                else ""
-            )
-        )
-    # Where the model is believed, any level without positives has such a bias: that is no news.
-    sandwich = found is not None and found["variance"] == "sandwich"
-    if found is not None and sandwich and found.get("largest_bias", 0.0) > MOST_BIAS:
-        context.note(
-            f"the bias of a coefficient is about {found['largest_bias']:.1f} of its standard "
-            f"errors: a few rows decide it. Intervals are moved by {MOST_BIAS:g} at the most; that "
-            "one is rough"
-        )
+        _tell_drawn(found, context)
+        _tell_leverage(found, key, correction, context)
+        _tell_bias(found, context)
+        estimates = {
+            "scale": model.scale,
+            "before_recalibration": model.recalibration is not None,
+            **({"clustered_by": key} if key is not None else {}),
+            **found,
+        }
     if path is not None and path["chosen"] == 0:
         beside = " beside those of the pilot" if _curved(correction, model.drawn) else ""
         context.note(
             "the largest penalty won: held-out rows are predicted best (nearly) without features"
             f"{beside}"
         )
-    return {
-        "estimates": None
-        if found is None
-        else {
-            "scale": model.scale,
-            "before_recalibration": model.recalibration is not None,
-            **({"clustered_by": key} if key is not None else {}),
-            **found,
-        },
-        "cross_validation": path,
-    }
+    return {"estimates": estimates, "cross_validation": path}

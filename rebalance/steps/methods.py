@@ -9,7 +9,7 @@ from rebalance.steps.ready import Asked
 from rebalance.steps.resampling.classic import Classic, ResampleResult
 
 if TYPE_CHECKING:
-    from rebalance.steps.classes.resample import ClassResampleResult
+    from rebalance.steps.classes.resampled import ClassResampleResult
     from rebalance.steps.classes.sample import ClassSampleResult
     from rebalance.steps.plan import Plan
     from rebalance.steps.sample import SampleResult

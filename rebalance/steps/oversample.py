@@ -17,7 +17,7 @@ from rebalance.core.labels import choose_label, is_positive
 from rebalance.samplers.chains import Chain, positives_wanted, share_budget
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.classes.oversample import class_oversample
-from rebalance.steps.classes.resample import ClassResampleResult
+from rebalance.steps.classes.resampled import ClassResampleResult
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Asked, Ready, asks_for_classes, ready
 from rebalance.steps.resampling.classic import ResampleResult

@@ -24,17 +24,18 @@ from rebalance.learners.engineered import features_of
 from rebalance.report.pictures import picture_format
 from rebalance.report.plan import plan_picture
 from rebalance.steps.artifacts.pilot import pilot_content
-from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, ClassPilotTask, class_pilot
+from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, class_pilot
 from rebalance.steps.context import Context
-from rebalance.steps.draw import Draw, DrawOptions, draw_rows
+from rebalance.steps.draw import Draw, draw_rows
 from rebalance.steps.features import choose_features, tell_left_out
 from rebalance.steps.information import Planned, plan_of
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.steps.pilot_rows import pilot_rows, population_weight
-from rebalance.steps.recipes import Engineering, engineering
+from rebalance.steps.pilot_task import DrawOptions, PilotTask
+from rebalance.steps.recipes import engineering
 from rebalance.steps.withheld import SUSPICIOUS_AUC, withheld_plan
 from rebalance.storage.atomic import check_artifact, check_outputs, write_bytes
-from rebalance.storage.tables import Table, located
+from rebalance.storage.tables import located
 
 FOLDS = 5
 DEFAULT_SIZE = 5000
@@ -91,8 +92,8 @@ def pilot(
 
     `correction` is what the plan is for, the "offset" or "weight", for which draws are simulated.
     `plan` names a picture of how much information samples keep, `features` a recipe of features,
-    learned from all rows of the table. It is a pilot of many classes where
-    the label has three or more values and none is `positive`.
+    learned from all rows of the table. It is a pilot of many classes where the label has three or
+    more values and none is `positive`.
 
     Raises
     ------
@@ -100,7 +101,8 @@ def pilot(
     """
     check_artifact(output)
     check_outputs([output, plan], [*inputs, *([features] if features else [])], clobber=clobber)
-    image_format = picture_format(plan) if plan is not None else ""
+    if plan is not None:
+        picture_format(plan)  # an unknown one is refused before anything is read
     learner = get_learner(model)
     table = open_within(inputs, context, Need(HEAVY))
     table.refuse_own_columns()
@@ -115,61 +117,14 @@ def pilot(
     made = made.learned_by(learning, table.place, context)
     chosen = PILOT_TREES if model == "gbm" else Settings()
     settings = replace(chosen, seed=seed, threads=context.threads)
+    task = PilotTask(table, made, output, model, options, drop, key, settings, correction, plan)
     if isinstance(draw, ClassDraw):
         _refuse_plan_of_classes(plan, correction)
-        task = ClassPilotTask(table, made, output, model, size, drop, key, sample_weight, settings)
         return class_pilot(draw, task, context)
-    rows = made.rows(pilot_rows(draw, made.needed, options), table.place, None)
-    with located(table.place, None):
-        fitted = learner.fit(rows, settings)
-    tell_left_out(fitted.left_out, context)
-    quality = _out_of_fold(learner, rows, settings, draw, context)
-    withheld = _withheld(draw, quality, plan, context)
-    planned = _planned(
-        fitted,
-        rows,
-        draw,
-        made,
-        options=options,
-        correction=correction or "offset",
-        place=table.place,
-    )
-    if withheld is not None:
-        planned = replace(planned, curves=withheld)
-    manifest = {
-        "created_by": {"command": "pilot", "model": model, "size": size, "positive": positive},
-        "learner": model,
-        "drop": list(drop),
-        "key": key,
-        **_manifest(table, draw, made, options, rows.baseline),
-        "out_of_fold": plain(quality),
-    }
-    content = pilot_content(
-        manifest,
-        made.model(fitted),
-        planned.outer,
-        _percentiles(fitted, rows),
-        planned.curves,
-        known=planned.known,
-    )
-    write_bytes(output, content)
-    if plan is not None and withheld is None:
-        by_correction = planned.curves["efficiency"]
-        write_bytes(plan, plan_picture(planned.curves["rates"], by_correction, image_format))
-    return PilotResult(
-        output=output,
-        model=model,
-        label=label,
-        positive=draw.label.positive,
-        negatives_are=draw.label.negatives,
-        rows=draw.positives + draw.negatives,
-        **draw.counts,
-        features=len(features_of(fitted)),
-        roc_auc=quality["roc_auc"],
-        predicted_over_observed=quality["predicted_over_observed"],
-        calibration_slope=quality["calibration_slope"],
-        plan=planned.curves,
-    )
+    fit = _fit(learner, draw, task, context)
+    planned = _plan(fit, task, context)
+    _write(fit, planned, task)
+    return _result(fit, planned, task)
 
 
 def _refuse_plan_of_classes(plan: str | None, correction: str | None) -> None:
@@ -182,70 +137,24 @@ def _refuse_plan_of_classes(plan: str | None, correction: str | None) -> None:
             )
 
 
-def _withheld(
-    draw: Draw, quality: Mapping[str, float], plan: str | None, context: Context
-) -> dict[str, Any] | None:
-    """Why such a pilot plans nothing, where that is so; said, too."""
-    withheld = withheld_plan(draw.counts["drawn_positives"], quality["roc_auc"])
-    if withheld is not None:
-        leak = quality["roc_auc"] > SUSPICIOUS_AUC
-        context.note(
-            withheld["withheld"]
-            + ("; look for a leak with 'rebalance profile'" if leak else "")
-            + (f"; '{plan}' is not drawn" if plan is not None else "")
-        )
-    return withheld
+@dataclass(frozen=True)
+class _Fit:
+    """A pilot of two classes, the rows that it was fitted to, and its figures out of fold."""
+
+    draw: Draw
+    rows: TrainingRows
+    fitted: Fitted
+    quality: Mapping[str, float]
 
 
-def _planned(
-    fitted: Fitted,
-    rows: TrainingRows,
-    draw: Draw,
-    made: Engineering,
-    *,
-    options: DrawOptions,
-    correction: str,
-    place: str,
-) -> Planned:
-    """The plan, by the rows drawn, or by more that stand for the table."""
-    with _one_thread():
-        stand = draw.stand or draw
-        standing = rows
-        if draw.stand is not None:
-            standing = made.rows(pilot_rows(stand, made.needed, options), place, None)
-        weight = population_weight(standing, stand)
-        return plan_of(fitted, rows, standing, weight, stand.stands_for, correction=correction)
-
-
-def _percentiles(fitted: Fitted, rows: TrainingRows) -> dict[str, NDArray[np.float64]]:
-    """The percentiles of each class's log odds, shape (101,)."""
-    found = fitted.log_odds(rows.columns, rows.baseline)
-    grid = np.linspace(0, 1, 101)
-    return {
-        "positives": np.quantile(found[rows.y_true], grid),
-        "negatives": np.quantile(found[~rows.y_true], grid),
-    }
-
-
-def _manifest(
-    table: Table,
-    draw: Draw,
-    made: Engineering,
-    options: DrawOptions,
-    baseline: NDArray[np.float64],
-) -> dict[str, Any]:
-    """What was drawn of what."""
-    return {
-        "seed": options.seed,
-        "label": draw.label.to_document(),
-        **made.manifest(table),
-        "columns": {field.name: str(field.type) for field in table.schema},
-        "sample_weight": options.sample_weight,
-        "counts": draw.counts,
-        "negatives_draw": draw.negatives_draw,
-        "population_log_odds": float(baseline[0]),
-        "made_from": table.digest,
-    }
+def _fit(learner: Learner, draw: Draw, task: PilotTask, context: Context) -> _Fit:
+    """Draw -> pilot and its quality."""
+    place = task.table.place
+    rows = task.made.rows(pilot_rows(draw, task.made.needed, task.options), place, None)
+    with located(place, None):
+        fitted = learner.fit(rows, task.settings)
+    tell_left_out(fitted.left_out, context)
+    return _Fit(draw, rows, fitted, _out_of_fold(learner, rows, task.settings, draw, context))
 
 
 def _out_of_fold(
@@ -269,6 +178,103 @@ def _out_of_fold(
         found[inside] = fitted.log_odds(outside.columns, outside.baseline)
     quality = score(rows.y_true, probability(found), population_weight(rows, draw))
     return {name: quality[name] for name in names}
+
+
+def _plan(fit: _Fit, task: PilotTask, context: Context) -> Planned:
+    """Pilot -> its plan, by the rows drawn or by more that stand for the table.
+
+    In place of the plan is the reason why there is none, where that is so; it is said, too.
+    """
+    withheld = withheld_plan(fit.draw.counts["drawn_positives"], fit.quality["roc_auc"])
+    if withheld is not None:
+        leak = fit.quality["roc_auc"] > SUSPICIOUS_AUC
+        context.note(
+            withheld["withheld"]
+            + ("; look for a leak with 'rebalance profile'" if leak else "")
+            + (f"; '{task.plan}' is not drawn" if task.plan is not None else "")
+        )
+    with _one_thread():
+        stand, standing = fit.draw, fit.rows
+        if fit.draw.stand is not None:
+            stand = fit.draw.stand
+            drawn = pilot_rows(stand, task.made.needed, task.options)
+            standing = task.made.rows(drawn, task.table.place, None)
+        weight = population_weight(standing, stand)
+        correction = task.correction or "offset"
+        planned = plan_of(
+            fit.fitted, fit.rows, standing, weight, stand.stands_for, correction=correction
+        )
+    return planned if withheld is None else replace(planned, curves=withheld)
+
+
+def _write(fit: _Fit, planned: Planned, task: PilotTask) -> None:
+    """Pilot + plan -> the artifact, and the picture of the plan."""
+    content = pilot_content(
+        _manifest(fit, task),
+        task.made.model(fit.fitted),
+        planned.outer,
+        _percentiles(fit.fitted, fit.rows),
+        planned.curves,
+        known=planned.known,
+    )
+    write_bytes(task.output, content)
+    if task.plan is not None and "withheld" not in planned.curves:
+        rates, by_correction = planned.curves["rates"], planned.curves["efficiency"]
+        write_bytes(task.plan, plan_picture(rates, by_correction, picture_format(task.plan)))
+
+
+def _percentiles(fitted: Fitted, rows: TrainingRows) -> dict[str, NDArray[np.float64]]:
+    """The percentiles of each class's log odds, shape (101,)."""
+    found = fitted.log_odds(rows.columns, rows.baseline)
+    grid = np.linspace(0, 1, 101)
+    return {
+        "positives": np.quantile(found[rows.y_true], grid),
+        "negatives": np.quantile(found[~rows.y_true], grid),
+    }
+
+
+def _manifest(fit: _Fit, task: PilotTask) -> dict[str, Any]:
+    """What was asked for, and what was drawn of what."""
+    table, options, draw = task.table, task.options, fit.draw
+    return {
+        "created_by": {
+            "command": "pilot",
+            "model": task.model,
+            "size": options.size,
+            "positive": options.positive,
+        },
+        "learner": task.model,
+        "drop": list(task.drop),
+        "key": task.key,
+        "seed": options.seed,
+        "label": draw.label.to_document(),
+        **task.made.manifest(table),
+        "columns": {field.name: str(field.type) for field in table.schema},
+        "sample_weight": options.sample_weight,
+        "counts": draw.counts,
+        "negatives_draw": draw.negatives_draw,
+        "population_log_odds": float(fit.rows.baseline[0]),
+        "made_from": table.digest,
+        "out_of_fold": plain(fit.quality),
+    }
+
+
+def _result(fit: _Fit, planned: Planned, task: PilotTask) -> PilotResult:
+    draw = fit.draw
+    return PilotResult(
+        output=task.output,
+        model=task.model,
+        label=draw.label.column,
+        positive=draw.label.positive,
+        negatives_are=draw.label.negatives,
+        rows=draw.positives + draw.negatives,
+        **draw.counts,
+        features=len(features_of(fit.fitted)),
+        roc_auc=fit.quality["roc_auc"],
+        predicted_over_observed=fit.quality["predicted_over_observed"],
+        calibration_slope=fit.quality["calibration_slope"],
+        plan=planned.curves,
+    )
 
 
 def _one_thread() -> Any:

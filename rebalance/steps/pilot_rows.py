@@ -9,8 +9,9 @@ from rebalance.core.correction import offset
 from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.kinds import Kind
 from rebalance.learners.base import TrainingRows
-from rebalance.steps.draw import Draw, DrawOptions
+from rebalance.steps.draw import Draw
 from rebalance.steps.features import check_total, whole
+from rebalance.steps.pilot_task import DrawOptions
 
 
 def pilot_rows(draw: Draw, kinds: dict[str, Kind], options: DrawOptions) -> TrainingRows:

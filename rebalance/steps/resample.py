@@ -16,7 +16,8 @@ from rebalance.samplers.imbalanced import Method
 from rebalance.samplers.resampling import Order
 from rebalance.steps.artifacts.drawn import Drawn
 from rebalance.steps.artifacts.sealed import store_design
-from rebalance.steps.classes.resample import ClassResampleResult, class_resample
+from rebalance.steps.classes.resample import class_resample
+from rebalance.steps.classes.resampled import ClassResampleResult
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Ready, asks_for_classes, ready
 from rebalance.steps.resampling.carried_out import carry_out, tell_unmade

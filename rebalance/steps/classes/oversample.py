@@ -18,7 +18,7 @@ from rebalance.samplers.class_resampling import times_wanted
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.memory import CELLS
 from rebalance.steps.classes.ready import ClassReady, class_ready
-from rebalance.steps.classes.resample import ClassResampleResult
+from rebalance.steps.classes.resampled import ClassResampleResult
 from rebalance.steps.classes.sample import choose_classes, offset_columns, tell_offsets
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Asked

@@ -23,7 +23,6 @@ from rebalance.core.draws import Purpose, uniforms
 from rebalance.core.folds import class_folds
 from rebalance.core.wording import counted
 from rebalance.errors import DataError, UsageError
-from rebalance.learners.base import Settings
 from rebalance.learners.class_base import ClassLearner, ClassRows
 from rebalance.learners.classes import get_class_learner
 from rebalance.learners.engineered import features_of
@@ -31,9 +30,9 @@ from rebalance.steps.classes.artifacts.pilot import class_pilot_content
 from rebalance.steps.classes.memory import check_fit
 from rebalance.steps.context import Context
 from rebalance.steps.features import tell_left_out, whole
-from rebalance.steps.recipes import Engineering
+from rebalance.steps.pilot_task import PilotTask
 from rebalance.storage.atomic import write_bytes
-from rebalance.storage.tables import Table, located
+from rebalance.storage.tables import located
 
 FOLDS = 5
 # Rows of all classes for each that `size` asks of one: a fit takes as long as rows times classes.
@@ -110,22 +109,7 @@ class ClassDraw:
         return np.bincount(self.codes, minlength=len(self.label))
 
 
-@dataclass(frozen=True)
-class ClassPilotTask:
-    """Where the rows came from, and what the user chose."""
-
-    table: Table
-    made: Engineering
-    output: str
-    model: str
-    size: int
-    drop: Sequence[str]
-    key: str | None
-    sample_weight: str | None
-    settings: Settings
-
-
-def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> ClassPilotResult:
+def class_pilot(draw: ClassDraw, task: PilotTask, context: Context) -> ClassPilotResult:
     """Fit a pilot of many classes on the rows drawn, and write it.
 
     Raises
@@ -134,8 +118,8 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
     """
     tell_classes(draw.label, draw.counts, context)
     learner = get_class_learner(task.model)
-    check_size(draw.label, draw.counts, task.size)
-    draw = draw.thinned(MOST * task.size, task.settings.seed)
+    check_size(draw.label, draw.counts, task.options.size)
+    draw = draw.thinned(MOST * task.options.size, task.settings.seed)
     rows, classes = len(draw.codes), len(draw.label)
     check_fit(task.model, rows, classes, len(task.made.features), context=context, remedy=_LESS)
     training = task.made.rows(_training_rows(draw, task), task.table.place, None)
@@ -146,7 +130,7 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
     baseline = [float(share) for share in training.baseline[0]]
     manifest = {
         "created_by": {
-            "command": "pilot", "model": task.model, "size": task.size, "positive": None
+            "command": "pilot", "model": task.model, "size": task.options.size, "positive": None
         },
         "seed": task.settings.seed,
         "label": draw.label.to_document() | {"counts": list(draw.counts)},
@@ -155,7 +139,7 @@ def class_pilot(draw: ClassDraw, task: ClassPilotTask, context: Context) -> Clas
         "columns": {field.name: str(field.type) for field in task.table.schema},
         "drop": list(task.drop),
         "key": task.key,
-        "sample_weight": task.sample_weight,
+        "sample_weight": task.options.sample_weight,
         "drawn": draw.drawn.tolist(),
         "baseline": baseline,
         "out_of_fold": plain(quality.overall),
@@ -229,12 +213,12 @@ def check_class_weights(
         )
 
 
-def _training_rows(draw: ClassDraw, task: ClassPilotTask) -> ClassRows:
+def _training_rows(draw: ClassDraw, task: PilotTask) -> ClassRows:
     weight = None
     count = len(draw.codes)
-    if task.sample_weight is not None:
-        weight = whole(draw.table.column(task.sample_weight)).to_numpy()
-        check_class_weights(weight, draw.codes, draw.label, task.sample_weight)
+    if task.options.sample_weight is not None:
+        weight = whole(draw.table.column(task.options.sample_weight)).to_numpy()
+        check_class_weights(weight, draw.codes, draw.label, task.options.sample_weight)
         weight = weight / weight.mean()  # their scale must not change a fit
     given = np.ones(count) if weight is None else weight
     return ClassRows(
@@ -255,7 +239,7 @@ def _out_of_fold(
     learner: ClassLearner,
     rows: ClassRows,
     draw: ClassDraw,
-    task: ClassPilotTask,
+    task: PilotTask,
     context: Context,
 ) -> ClassFigures:
     """The figures of rows not fitted to, weighted back to the population's shares."""

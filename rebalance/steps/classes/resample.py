@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rebalance.core.arrays import to_arrow
 from rebalance.core.class_design import WAYS, ClassBudget, ClassDesign
 from rebalance.core.classes import listed
 from rebalance.core.design import UNIFORM, Budget
 from rebalance.core.kinds import Kind
-from rebalance.core.known import UNKNOWN
 from rebalance.errors import DataError, FitError, UsageError
 from rebalance.samplers.chains import share_budget
 from rebalance.samplers.class_resampling import ClassOrder, rows_wanted
@@ -23,49 +18,16 @@ from rebalance.samplers.imbalanced import Method
 from rebalance.steps.artifacts.sealed import store_design
 from rebalance.steps.classes.artifacts.drawn import ClassDrawn
 from rebalance.steps.classes.ready import ClassReady, class_ready
+from rebalance.steps.classes.resampled import ClassHeld, ClassResampleResult, ClassWork, Counts
 from rebalance.steps.classes.sample import choose_class_design
 from rebalance.steps.classes.selection import ClassSelection
 from rebalance.steps.context import Context
 from rebalance.steps.ready import Asked
 from rebalance.steps.resampling.carried_out import carry_out, tell_unmade
 from rebalance.steps.resampling.classic import Classic, check_options
-from rebalance.steps.resampling.resampled import Written, imputed
 from rebalance.steps.resampling.room import require_memory
-from rebalance.steps.resampling.rows import Held, choose_kinds
+from rebalance.steps.resampling.rows import choose_kinds
 from rebalance.storage.tables import Batch, Table
-
-Counts = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class ClassResampleResult:
-    """What was kept and made of each class.
-
-    classes : by class its rows in the table, rows kept and rows made. ratio : rows of the largest
-    class per row of the smallest, afterwards.
-    """
-
-    output: str
-    method: str
-    rows: int
-    kept: int
-    made: int
-    ratio: float
-    classes: dict[str, dict[str, int]]
-    correctable: bool
-    stages: Sequence[Mapping[str, Any]]
-    imputed: Mapping[str, Any]
-
-    def document(self) -> dict[str, Any]:
-        """The result as JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class ClassHeld(Held):
-    """Rows of many classes; the code of each one's."""
-
-    codes: Counts
 
 
 def class_resample(
@@ -106,10 +68,12 @@ def class_resample(
         known = found.table.rows_if_known
         require_memory(found.table, known or found.table.rows_guessed(), method, context)
     design, rows = _thinned(found, context)
-    names, counts = design.label.values, np.bincount(rows.codes, minlength=len(design.label))
+    counts = np.bincount(rows.codes, minlength=len(design.label))
     numbers = _wanted(method, budget, design, counts)
     require_memory(found.table, len(rows), method, context)
-    order = ClassOrder(method, settings, names, numbers, wanted.asked.seed, context.threads)
+    order = ClassOrder(
+        method, settings, design.label.values, numbers, wanted.asked.seed, context.threads
+    )
     matrix, done = carry_out(
         order,
         wanted,
@@ -120,43 +84,13 @@ def class_resample(
         counts=design.counts,
         context=context,
     )
-    left, new = _check_done(order, done, rows, context)
+    kept, made = _check_done(order, done, rows, context)
     unmade = tell_unmade(no_features, method, context)
-    filled = imputed(matrix)
-    stage = {
-        "method": method.name,
-        "settings": dict(settings),
-        "wanted": {names[place]: number for place, number in numbers.items()} if numbers else None,
-        "features": [place.name for place in matrix.places],
-        "imputed": filled,
-    }
-    final = _design(design, wanted, stage, left + new, unmade)
-    _, first = np.unique(rows.codes, return_index=True)
-    column = design.label.column
-    labels = rows.values(column, first).take(to_arrow(done.made_codes))
-    content = ClassDrawn(final, None).to_json()
-    written = Written(found.table, rows, matrix, done, column, labels, makes=method.makes)
-    written.write(content, asked.output)
-    store_design(content, found.design_output, asked.output, context)
-    return ClassResampleResult(
-        output=asked.output,
-        method=wanted.chain.name,
-        rows=sum(design.counts),
-        kept=len(done.kept),
-        made=len(done.made),
-        ratio=float((left + new).max() / (left + new).min()),
-        classes={
-            value: {
-                "rows": design.counts[place],
-                "kept": int(left[place]),
-                "made": int(new[place]),
-            }
-            for place, value in enumerate(names)
-        },
-        correctable=False,
-        stages=final.stages,
-        imputed=filled,
-    )
+    work = ClassWork(wanted, found.table, design, rows, order, matrix, done, kept, made, unmade)
+    content = ClassDrawn(work.design, None).to_json()
+    work.write(content)
+    store_design(content, found.design_output, wanted.output, context)
+    return work.result
 
 
 def class_budgets(wanted: Classic) -> tuple[Asked, ClassBudget | None]:
@@ -272,30 +206,3 @@ def _check_done(
         if off:
             context.note(f"{order.method.name} came to other numbers than wanted: {listed(off)}")
     return kept, made
-
-
-def _design(
-    drawn: ClassDesign,
-    wanted: Classic,
-    stage: Mapping[str, Any],
-    rows: Counts,
-    unmade: Sequence[str],
-) -> ClassDesign:
-    """The sample's: what it was made by, and that nothing undoes it."""
-    thinned = wanted.chain.thinning is not None
-    key = wanted.asked.key or drawn.key
-    every = len(drawn.label)
-    return replace(
-        drawn,
-        method=f"{drawn.method},{stage['method']}" if thinned else stage["method"],
-        score=UNKNOWN,
-        rates=tuple((rows / np.array(drawn.counts)).tolist()),
-        c=(1.0,) * every,
-        floors=(1.0,) * every,
-        mix=0.0,
-        drop=tuple(dict.fromkeys([*drawn.drop, *(name for name in unmade if name != key)])),
-        key=key,
-        sample_weight=None if drawn.sample_weight in unmade else drawn.sample_weight,
-        pilot_digest=None,
-        stages=(*([drawn.to_document()] if thinned else []), stage),
-    )

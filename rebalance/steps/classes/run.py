@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rebalance import __version__
-from rebalance.core.design import Budget
-from rebalance.core.documents import plain, renamed
 from rebalance.errors import UsageError
-from rebalance.learners.base import Settings
 from rebalance.learners.classes import get_class_learner
 from rebalance.steps.classes.evaluate import ClassEvaluation
 from rebalance.steps.classes.sample import ClassSampleResult
 from rebalance.steps.classes.train import ClassTrainResult
 from rebalance.steps.context import Context
 from rebalance.steps.evaluate import evaluate
-from rebalance.steps.pilot import pilot
-from rebalance.steps.predict import predict
-from rebalance.steps.ready import Asked
-from rebalance.steps.sample import sample
-from rebalance.steps.split import split
+from rebalance.steps.recalibrate import NOTHING_WANTED
+from rebalance.steps.run_steps import FILES, Found, RunAsked, RunSteps, report_of
 from rebalance.steps.together import made_together
-from rebalance.steps.train import train
-from rebalance.steps.train_task import TrainAsked
-from rebalance.steps.weighting import PLAIN, Weighting
 
-REPORT_FORMAT = 1
-FILES = {
-    "train": "train.parquet",
-    "test": "test.parquet",
-    "pilot": "pilot.rbl",
-    "sample": "sample.parquet",
-    "model": "model.rbl",
-    "predictions": "predictions.parquet",
-    "report": "report.json",
-}
-
-
-@dataclass(frozen=True)
-class ClassRunAsked:
-    """What the user wants of a run on a label of many classes."""
-
-    inputs: Sequence[str]
-    label: str
-    budget: Budget | None
-    class_rates: Mapping[str, float] | None
-    test: float
-    time: str | None
-    key: str | None
-    method: str | None
-    pilot_model: str
-    model: str
-    drop: Sequence[str]
-    sample_weight: str | None
-    settings: Settings
-    weighting: Weighting = PLAIN
-    features: str | None = None
+CLASS_FILES = {name: file for name, file in FILES.items() if name != "curves"}
 
 
 @dataclass(frozen=True)
@@ -69,14 +29,14 @@ class ClassRunResult:
     train: ClassTrainResult
     evaluation: ClassEvaluation
     report: dict[str, Any]
-    files: tuple[str, ...] = tuple(FILES.values())
+    files: tuple[str, ...] = tuple(CLASS_FILES.values())
 
     def document(self) -> dict[str, Any]:
         """The report, as in `report.json`."""
         return self.report
 
 
-def class_run(target: Path, asked: ClassRunAsked, context: Context) -> ClassRunResult:
+def class_run(target: Path, asked: RunAsked, context: Context) -> ClassRunResult:
     """Do what the single commands do, with the same artifacts, and report without timings.
 
     Raises
@@ -84,62 +44,18 @@ def class_run(target: Path, asked: ClassRunAsked, context: Context) -> ClassRunR
     UsageError, DataError, ArtifactError, FitError : see the single steps.
     """
     get_class_learner(asked.model, asked.settings)
-    return made_together(target, FILES, lambda paths: _steps(asked, paths, context))
+    return made_together(target, CLASS_FILES, lambda paths: _steps(asked, paths, context))
 
 
-def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> ClassRunResult:
-    """The steps one after the other, each reading what the one before it wrote."""
-    label, seed = asked.label, asked.settings.seed
-    steps: dict[str, Any] = {}
-    steps["split"] = split(
-        asked.inputs,
-        label,
-        [paths["train"], paths["test"]],
-        test=asked.test,
-        validation=None,
-        key=asked.key,
-        time=asked.time,
-        positive=None,
-        seed=seed,
-        clobber=True,
-        context=context,
-    )
-    steps["pilot"] = pilot(
-        [paths["train"]],
-        label,
-        paths["pilot"],
-        model=asked.pilot_model,
-        drop=asked.drop,
-        key=asked.key,
-        sample_weight=asked.sample_weight,
-        seed=seed,
-        features=asked.features,
-        context=context,
-    )
-    wanted = Asked(
-        [paths["train"]],
-        paths["sample"],
-        asked.budget or Budget(),
-        pilot=paths["pilot"],
-        method=asked.method,
-        seed=seed,
-        class_rates=asked.class_rates,
-    )
-    sampled = steps["sample"] = sample(wanted, context)
-    fit = TrainAsked(
-        [paths["sample"]],
-        paths["model"],
-        asked.model,
-        asked.settings,
-        weighting=asked.weighting,
-        features=asked.features,
-    )
-    trained = steps["train"] = train(fit, context)
-    steps["predict"] = predict(
-        [paths["test"]], paths["model"], paths["predictions"], context=context
-    )
-    evaluated = steps["evaluate"] = evaluate(
-        [paths["predictions"]], label, sample_weight=asked.sample_weight, context=context
+def _steps(asked: RunAsked, paths: Mapping[str, str], context: Context) -> ClassRunResult:
+    """Table of many classes -> split -> pilot -> sample -> model -> predictions -> metrics."""
+    steps = RunSteps(asked, paths, context)
+    found: dict[str, Found] = {"split": steps.split(), "pilot": steps.pilot()}
+    sampled = found["sample"] = steps.sample()
+    trained = found["train"] = steps.train(NOTHING_WANTED)
+    found["predict"] = steps.predict()
+    evaluated = found["evaluate"] = evaluate(
+        [paths["predictions"]], asked.label, sample_weight=asked.sample_weight, context=context
     )
     if not (
         isinstance(sampled, ClassSampleResult)
@@ -147,10 +63,7 @@ def _steps(asked: ClassRunAsked, paths: Mapping[str, str], context: Context) -> 
         and isinstance(evaluated, ClassEvaluation)
     ):  # the training part has two classes only
         raise UsageError(
-            f"the label '{label}' has fewer than three classes in the training part",
+            f"the label '{asked.label}' has fewer than three classes in the training part",
             remedy="split the table yourself, or name one class with --positive",
         )
-    report: dict[str, Any] = {"report_format": REPORT_FORMAT, "made_with": __version__}
-    report |= {name: result.document() for name, result in steps.items()}
-    names = {path: FILES[name] for name, path in paths.items()}
-    return ClassRunResult(sampled, trained, evaluated, renamed(plain(report), names))
+    return ClassRunResult(sampled, trained, evaluated, report_of(found, paths))

@@ -16,9 +16,10 @@ from rebalance.core.reservoir import Reservoir
 from rebalance.learners.base import Settings
 from rebalance.steps.artifacts.pilot import read_pilot
 from rebalance.steps.classes.artifacts.pilot import read_if_class_pilot
-from rebalance.steps.classes.pilot import ClassDraw, ClassPilotTask, class_pilot
+from rebalance.steps.classes.pilot import ClassDraw, class_pilot
 from rebalance.steps.context import Context
 from rebalance.steps.pilot import pilot
+from rebalance.steps.pilot_task import DrawOptions, PilotTask
 from rebalance.steps.recipes import Engineering
 from rebalance.steps.sample import Asked, sample
 from rebalance.storage.inputs import open_table
@@ -51,7 +52,8 @@ def test_two_classes_are_the_pilot_of_two(simulated: Simulated, tmp_path: Path) 
     reservoir.add(batch, y, uniforms(0, Purpose.PILOT, 0, len(y)))
     counts = {"0": int((y == 0).sum()), "1": int(y.sum())}
     made = Engineering(dict.fromkeys(FEATURES, "number"))
-    task = ClassPilotTask(table, made, many, "logistic", 1000, (), None, None, Settings())
+    options = DrawOptions(1000, None, None, seed=0)
+    task = PilotTask(table, made, many, "logistic", options, (), None, Settings())
     class_pilot(ClassDraw.of("y", counts, reservoir.finish()), task, Context())
     columns = {name: simulated.table[name].combine_chunks() for name in FEATURES}
     expected = read_pilot(two).log_odds(columns)
