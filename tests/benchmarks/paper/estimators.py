@@ -14,7 +14,6 @@ from tests.benchmarks.paper.information import Formulas, Plan, information
 from tests.benchmarks.paper.newton import fit
 from tests.benchmarks.paper.populations import CASES, Population, draw
 from tests.benchmarks.paper.sampling import (
-    PILOT_ROWS,
     Pilot,
     Sample,
     designs,
@@ -36,15 +35,13 @@ METHODS = (
     "local case-control",
     "combined",
 )
-# Of these the efficiency is predicted: planned by pilots, and by the formulas with the true p.
+# Of these the efficiency is predicted: planned by the pilot, and by the formulas with the true p.
 PREDICTED = METHODS[1:5]
-LARGER_PILOT_ROWS = 1000
-PLANS = (f"pilot of {PILOT_ROWS} rows", f"pilot of {LARGER_PILOT_ROWS:,} rows")
-SOURCES = (*PLANS, "true p")
+SOURCES = ("plan", "true p")
 WRONG = 1.5  # the wrong pilot's coefficients are off by so much times U(0, 1)
 LEAST_POSITIVE_RATE = 0.1
 _EVERY = 10  # rows that a prediction of the efficiency is summed over
-PLANNED_EVERY = 8  # replications: a plan for weights simulates draws of its own
+PLANNED_EVERY = 3  # replications: a plan for weights simulates draws of its own
 
 
 @dataclass(frozen=True)
@@ -69,10 +66,8 @@ class Replication:
 def replicate(case_number: int, seed: int, rows: int, budgets: Sequence[int]) -> Replication:
     """One replication; everything random follows from the case and the seed."""
     case = CASES[case_number]
-    streams = np.random.SeedSequence([case_number, seed]).spawn(6)
-    for_population, for_pilot, for_sample, for_error, for_larger, for_plans = map(
-        default_rng, streams
-    )
+    streams = np.random.SeedSequence([case_number, seed]).spawn(5)
+    for_population, for_pilot, for_sample, for_error, for_plans = map(default_rng, streams)
     population = draw(case, rows, for_population)
     pilot = draw_pilot(population, for_pilot)
     error = WRONG * for_error.random(len(pilot.coefficients))
@@ -92,9 +87,8 @@ def replicate(case_number: int, seed: int, rows: int, budgets: Sequence[int]) ->
             estimates[which, METHODS.index(method), number] = found
             kept[which, METHODS.index(method), number] = rows_kept
         if which == 0 and seed % PLANNED_EVERY == 0:
-            larger = draw_pilot(population, for_larger, LARGER_PILOT_ROWS)
             sources = [
-                *(Plan(population, one, for_plans) for one in (pilot, larger)),
+                Plan(population, pilot, for_plans),
                 Formulas(population, case.truth, _EVERY),
             ]
             predicted[:] = _predicted(sources, ways.optimal, each, list(budgets), negatives)

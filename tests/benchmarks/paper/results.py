@@ -150,7 +150,9 @@ class Results:
         error = realised**2 / d * lengths.std(ddof=1) / np.sqrt(self.replications)
         predicted = self.predicted[case, :, :, PREDICTED.index(method), number]
         predicted = predicted[~np.isnan(predicted[:, 0, 0])]
-        held = (predicted[..., 1] <= realised) & (realised <= predicted[..., 2])
+        of_range = np.log(predicted[..., 2] / predicted[..., 0]) / 1.96
+        off = np.log(predicted[..., 0] / realised)
+        held = np.abs(off) <= 1.96 * np.hypot(of_range, error / realised)
         return Comparison(
             realised,
             float(error),
@@ -163,7 +165,7 @@ class Results:
 class Comparison:
     """Of one estimator: the efficiency realised with its standard error, and predicted.
 
-    held : the share of the predictions whose range holds what was realised.
+    held : the share of the predictions whose range holds it, which is known to its own error.
     """
 
     realised: float

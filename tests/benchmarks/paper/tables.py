@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.benchmarks.paper.estimators import METHODS, PILOTS, PLANS, PREDICTED, SOURCES
+from tests.benchmarks.paper.estimators import METHODS, PILOTS, PREDICTED, SOURCES
 from tests.benchmarks.paper.populations import CASES
 from tests.benchmarks.paper.results import OPTIMAL, Results, Verdict
 
@@ -94,7 +94,7 @@ def _efficiency(results: Results) -> str:
 def _within(results: Results) -> str:
     """By estimator and source, how many predictions are within the bar, and the largest miss.
 
-    Of plans also how often their range held what was realised, and the least often.
+    Of the plan also how often its range held what was realised, and the least often.
     """
     rows = []
     for method in PREDICTED:
@@ -110,11 +110,11 @@ def _within(results: Results) -> str:
             within = sum(miss[0] <= PREDICTION_BAR for miss in misses)
             _, worst, where = max(misses)
             row.append(f"{within} of {len(misses)}; {worst:+.1%} ({where})")
-            if source < len(PLANS):
+            if SOURCES[source] == "plan":
                 row.append(f"{sum(held) / len(held):.0%}; {min(held):.0%}")
         rows.append(row)
-    headings = [heading for plan in PLANS for heading in (plan, "its range held it")]
-    return markdown(["estimator", *headings, *SOURCES[len(PLANS) :]], rows, 2 + 2 * len(PLANS))
+    plan, *others = SOURCES
+    return markdown(["estimator", plan, "its range held it", *others], rows, 4)
 
 
 def _bars(results: Results) -> str:
