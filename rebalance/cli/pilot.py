@@ -73,13 +73,14 @@ def pilot(
 ) -> None:
     """Fit a cheap model that says where the rare class is.
 
-    It reads the table once and keeps up to --size rows of each class in memory. Its probabilities
-    are those of the whole table; `sample` keeps common rows in proportion to them. AUC and
-    calibration are measured on five folds. A label of three or more values makes a pilot of all its
-    classes, unless one is named with --positive.
+    It reads the table once and keeps up to --size rows of each class in memory, or 5,000 for the
+    plan. Its probabilities are those of the whole table; `sample` keeps common rows in proportion
+    to them. AUC and calibration are measured on five folds. A label of three or more values makes a
+    pilot of all its classes, unless one is named with --positive.
 
     The plan printed says, for rates of negatives kept, how much of the table's information a sample
-    keeps (its efficiency: the share of the table's rows that would do as well, drawn at random).
+    keeps (its efficiency: the share of the table's rows that would do as well, drawn at random), as
+    far as the log odds are linear in the features.
     """
     from rebalance.steps.pilot import PilotResult
     from rebalance.steps.pilot import pilot as step

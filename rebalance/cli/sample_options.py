@@ -83,7 +83,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--correction",
         type=click.Choice(["offset", "weight"]),
-        help="The estimate that an --efficiency is planned for.  [default: offset]",
+        help="The estimate that an --efficiency is planned for.  [default: what the pilot was made "
+        "for]",
     ),
     click.option(
         "--combine-pilot",

@@ -71,11 +71,11 @@ def _show_thinned(console: Console, result: SampleResult) -> None:
                 low, high = result.planned_efficiency_between
                 planned += f", 95% range {low:.1%} to {high:.1%}"
             planned += ")"
-        between = ""
+        between = ", fitted with weights" if result.efficiency_correction == "weight" else ""
         if result.realised_efficiency_between is not None:
-            between = ", 95% range {:.1%} to {:.1%}".format(*result.realised_efficiency_between)
+            between += ", 95% range {:.1%} to {:.1%}".format(*result.realised_efficiency_between)
         elif result.shares_draws:
-            between = ", were each row drawn by itself"
+            between += ", were each row drawn by itself"
         shown["information kept"] = (
             f"about {result.realised_efficiency:.1%} of the table's{between}{planned}"
         )

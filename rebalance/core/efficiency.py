@@ -39,25 +39,17 @@ class Chances:
     pi_1: Floats
 
 
-def standing_for(
-    y_prob: Floats, chances: Chances, y_true: NDArray[np.bool_], weight: Floats | None = None
-) -> tuple[Floats, Floats]:
-    """How many rows of the population each drawn one stands for, and what these weigh.
+def standing_for(y_prob: Floats, chances: Chances) -> Floats:
+    """How many rows of the population each drawn one stands for, shape (n,).
 
     One over the share of all rows at its x that were drawn, whatever its class: one over that of
-    its class would let a few negatives of large p decide. Weights may depend on the class, so that
-    with them rows stand for their own class alone.
+    its class would let a few negatives of large p decide.
 
     Parameters
     ----------
-    y_prob : of the population, shape (n,). chances : that a row was drawn, at each x. weight : the
-        user's, None where there is none, shape (n,).
+    y_prob : of the population, shape (n,). chances : that a row was drawn, at each x.
     """
-    if weight is None:
-        count = 1 / _kept(y_prob, chances)
-        return count, count
-    count = 1 / np.where(y_true, chances.pi_1, chances.pi_0)
-    return count, weight * count
+    return np.asarray(1 / _kept(y_prob, chances))
 
 
 class Information:

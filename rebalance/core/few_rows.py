@@ -32,7 +32,7 @@ _GRADIENT, _STEPS, _REMEMBERED = 0.1, 200, 20
 
 
 @dataclass(frozen=True)
-class Stand:
+class Rows:
     """Rows that stand for a population, shape (n,) but for z.
 
     z : in coordinates in which the population's information is the identity, shape (n, d).
@@ -44,19 +44,19 @@ class Stand:
     count: Floats
 
 
-def error_of_few(stand: Stand, chances: Chances, expected: float) -> tuple[float, float]:
+def error_of_few(rows: Rows, chances: Chances, expected: float) -> tuple[float, float]:
     """The mean of e'I e, e what a sample and its weights add to the error, and its standard error.
 
     expected : of the linear part of e, what the sandwich says.
     """
     generator = np.random.default_rng(0)
-    size = stand.z.shape[1]
+    size = rows.z.shape[1]
     draws: list[tuple[float, float]] = []
     value, error = 0.0, np.inf
     while len(draws) < _MOST_DRAWS and (
         error > _KNOWN_ENOUGH * (size + value) or len(draws) * size < _LEAST_SQUARES
     ):
-        draws += [_drawn(stand, chances, generator) for _ in range(_AT_ONCE)]
+        draws += [_drawn(rows, chances, generator) for _ in range(_AT_ONCE)]
         linear, whole = np.array(draws).T
         value, error = _mean(linear, whole, expected)
     return value, error
@@ -73,15 +73,15 @@ def _mean(linear: Floats, whole: Floats, expected: float) -> tuple[float, float]
     return max(float(whole.mean()) + slope * off, 0.0), error
 
 
-def _drawn(stand: Stand, chances: Chances, generator: Generator) -> tuple[float, float]:
+def _drawn(rows: Rows, chances: Chances, generator: Generator) -> tuple[float, float]:
     """e'I e of the linear part, and of the whole, in one draw."""
-    p = probability(stand.log_odds)
+    p = probability(rows.log_odds)
     negatives, positives = (
-        _kept(stand.count * share, chance, generator) / chance
+        _kept(rows.count * share, chance, generator) / chance
         for share, chance in ((1 - p, chances.pi_0), (p, chances.pi_1))
     )
-    score = stand.z.T @ (positives * (1 - p) - negatives * p)
-    error = _maximum(stand, positives, negatives)
+    score = rows.z.T @ (positives * (1 - p) - negatives * p)
+    error = _maximum(rows, positives, negatives)
     return float(score @ score), float(error @ error)
 
 
@@ -91,19 +91,19 @@ def _kept(count: Floats, chance: Floats, generator: Generator) -> Floats:
     return np.asarray(chance * mean + generator.poisson((1 - chance) * mean))
 
 
-def _maximum(stand: Stand, positives: Floats, negatives: Floats) -> Floats:
+def _maximum(rows: Rows, positives: Floats, negatives: Floats) -> Floats:
     """What is best to be added to the coefficients, given what the rows of each class count."""
     from scipy.optimize import minimize
 
     total = positives + negatives
 
     def loss(b: Floats) -> tuple[float, Floats]:
-        eta = stand.log_odds + stand.z @ b
+        eta = rows.log_odds + rows.z @ b
         small = np.exp(-np.abs(eta))
         q = np.where(eta >= 0, 1.0, small) / (1.0 + small)
         value = total @ (np.maximum(eta, 0.0) + np.log1p(small)) - positives @ eta
-        return float(value), stand.z.T @ (total * q - positives)
+        return float(value), rows.z.T @ (total * q - positives)
 
     options = {"gtol": _GRADIENT, "ftol": 0.0, "maxiter": _STEPS, "maxcor": _REMEMBERED}
-    found = minimize(loss, np.zeros(stand.z.shape[1]), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(loss, np.zeros(rows.z.shape[1]), jac=True, method="L-BFGS-B", options=options)
     return np.asarray(found.x)

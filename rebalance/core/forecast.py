@@ -5,7 +5,7 @@ Rows stand for the population, and a posterior tells its log odds. With T = d / 
 
 - the rows are a draw: the sum of the squared influences of each on log T;
 - the slopes are estimates: the delta method, grad' V grad;
-- with weights, T is a sum over the negatives that a sample keeps, each of which brings
+- with weights, T is a sum over the rows that a sample keeps, each negative of which brings
   p^2 (1 - pi) / pi^2 z'z. Where few of those that carry it are to be expected, the formula is not
   reached: with r the variance of that sum over T^2, the mean of sqrt(T) is less by r / 8 of it to
   second order, and so log T, of which log sqrt(T) is half, is off by r / 4. Where that is asked
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import probability
 from rebalance.core.efficiency import Chances, Information, whitening
-from rebalance.core.few_rows import Stand, error_of_few
+from rebalance.core.few_rows import Rows, error_of_few
 from rebalance.core.posterior import Posterior, quadrature
 
 Floats = NDArray[np.float64]
@@ -63,9 +63,9 @@ class _Trace:
 class Forecast:
     """Efficiencies of any design over the same rows.
 
-    z : with the intercept, shape (n, d). log_odds : the pilot's. weight : what each row stands for.
-    known : None where nothing is known of the pilot's own error: then it is left out.
-    drawn : of the population's rows at x, one in so many was drawn, shape (n,).
+    z : with the intercept, shape (n, d). log_odds : the pilot's. count : how many rows of the
+    population each stands for, shape (n,). known : None where nothing is known of the pilot's own
+    error: then it is left out.
     simulated : whether draws are, where few rows carry the variance of a fit with weights.
     """
 
@@ -73,15 +73,14 @@ class Forecast:
         self,
         z: Floats,
         log_odds: Floats,
-        weight: Floats,
-        drawn: Floats,
+        count: Floats,
         known: Posterior | None,
         *,
         simulated: bool = False,
     ) -> None:
-        self._weight, self._simulated = weight, simulated
-        self._count = drawn
-        self._drawn = np.sqrt(np.clip(1 - 1 / np.maximum(drawn, 1.0), 0.0, 1.0))
+        self._count, self._simulated = count, simulated
+        # Of the rows that one stands for it is one: that much is not left to chance.
+        self._unseen = np.sqrt(np.clip(1 - 1 / np.maximum(count, 1.0), 0.0, 1.0))
         self._known = known
         if known is None:
             self._nodes, self._share = log_odds[None], np.ones(1)
@@ -133,7 +132,7 @@ class Forecast:
         factors, slopes = both
         of_rows = moved.by_population * factors.population
         of_rows += moved.by_own * getattr(factors, correction)
-        variance = float(((self._drawn * of_rows / moved.value) ** 2).sum())
+        variance = float(((self._unseen * of_rows / moved.value) ** 2).sum())
         times = 1.0
         if correction == "weight":
             few = self._few(chances) / moved.value**2
@@ -157,19 +156,20 @@ class Forecast:
         """What simulated fits make of T, as a factor, and its relative error."""
         size = self._plain_white.shape[1]
         formula = self._plain_trace("weight", chances)
-        # The formula takes a row of weight 2 for two rows; here, too, of as many as there are.
-        unit = float(self._count.sum() / self._weight.sum())
-        rows = Stand(self._plain_white / np.sqrt(unit), self._plain[0], unit * self._weight)
+        rows = Rows(self._plain_white, self._plain[0], self._count)
         added, error = error_of_few(rows, chances, formula - size)
         return (size + added) / formula, error / (size + added)
 
     def _few(self, chances: Chances) -> float:
-        """The variance of the sum over the negatives kept, of which each row stands for some."""
+        """The variance of the sum over the rows kept, of which each stands for some."""
         p = probability(self._nodes)
-        carried = self._share @ ((1 - p) * p**2) * (1 / chances.pi_0 - 1) * self._length
-        kept = self._share @ (1 - p) * chances.pi_0
-        some = kept > 0  # elsewhere p is 1, and a negative not to be expected
-        return float(self._weight[some] @ (carried[some] ** 2 / kept[some]))
+        found = 0.0
+        for share, other, chance in ((1 - p, p, chances.pi_0), (p, 1 - p, chances.pi_1)):
+            carried = self._share @ (share * other**2) * (1 / chance - 1) * self._length
+            kept = self._share @ share * chance
+            some = kept > 0  # elsewhere a row of this class is not to be expected
+            found += float(self._count[some] @ (carried[some] ** 2 / kept[some]))
+        return found
 
     def _plain_trace(self, correction: str, chances: Chances) -> float:
         """T at the posterior's mean alone."""
@@ -182,13 +182,13 @@ class Forecast:
     def _white(self, z: Floats, nodes: Floats, share: Floats) -> Floats:
         """z in coordinates in which I is the identity."""
         p = probability(nodes)
-        inside = self._weight * (share @ (p * (1 - p)))
+        inside = self._count * (share @ (p * (1 - p)))
         return np.asarray(z @ whitening((z * inside[:, None]).T @ z))
 
     def _factors(self, nodes: Floats, share: Floats, chances: Chances) -> tuple[_Factors, _Factors]:
         """The factors, and their derivatives by the log odds."""
         p = probability(nodes)
-        inside = self._weight * p * (1 - p)
+        inside = self._count * p * (1 - p)
         turned = 1 - 2 * p
         both = p * chances.pi_1 + (1 - p) * chances.pi_0
         offset = inside * chances.pi_1 * chances.pi_0 / both

@@ -45,8 +45,8 @@ def quadrature() -> tuple[Floats, Floats]:
 class Posterior:
     """The population's log odds, linear in z, a row's features after the intercept's 1.
 
-    coefficients : of the mean, intercept first, shape (d + 1,). centre : the mean of z without the
-        intercept, shape (d,). covariance : s V, shape (d, d).
+    coefficients : of the mean, intercept first, shape (d + 1,). centre : of z without the
+        intercept, where log odds are known for sure, shape (d,). covariance : s V, shape (d, d).
     """
 
     coefficients: Floats
@@ -81,45 +81,55 @@ class Posterior:
 
     @classmethod
     def from_array(cls, stored: NDArray[np.float32], slopes: int) -> Posterior:
-        """The posterior that `to_array` described, to seven digits."""
+        """The posterior that `to_array` described, to seven digits.
+
+        Raises
+        ------
+        ValueError : a variance is negative.
+        """
         coefficients, centre, triangle = np.split(
             stored.astype(np.float64), [1 + slopes, 1 + 2 * slopes]
         )
         covariance = np.zeros((slopes, slopes))
         covariance[np.tril_indices(slopes)] = triangle
         covariance += np.tril(covariance, -1).T
+        if not (np.diag(covariance) >= 0).all():
+            raise ValueError("a variance is negative")
         return cls(coefficients, centre, covariance)
 
 
 def posterior(
-    slopes: Floats,
+    coefficients: Floats,
     covariance: Floats,
     bias: Floats,
     prior: Floats,
     z: Floats,
     *,
-    weight: Floats,
+    count: Floats,
     positives: float,
 ) -> Posterior:
     """What is known of the population by a fit to rows that stand for it.
 
     Parameters
     ----------
-    slopes : b, shape (d,). covariance : V, shape (d, d). bias : a, shape (d,).
-    prior : the precision that V has from the prior, shape (d,).
+    coefficients : intercept and slopes b, shape (d + 1,). covariance : V, shape (d, d).
+    bias : a, shape (d,). prior : the precision that V has from the prior, shape (d,).
     z : rows that stand for the population, with the intercept, shape (n, d + 1).
-    weight : what each row stands for. positives : of the population, in the same unit.
+    count : how many of its rows each stands for, shape (n,). positives : of the population.
     """
+    slopes = coefficients[1:]
     unbiased, share_of_noise = _outwards(slopes, covariance, bias, prior)
     known = max(1 - share_of_noise, _LEAST_SLOPE)
     slope = max(known * unbiased, _LEAST_SLOPE)
-    centre = weight @ z[:, 1:] / weight.sum()
+    y_prob = probability(z @ coefficients)
+    # Slopes that move about this centre leave the number of positives as it is.
+    centre = np.average(z[:, 1:], axis=0, weights=count * y_prob * (1 - y_prob))
     found = Posterior(np.append(0.0, slope * slopes), centre, known * covariance)
     nodes, share = found.nodes(z), quadrature()[1]
     low, high = -50.0 - float(nodes.max()), 50.0 - float(nodes.min())
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        if float(share @ probability(nodes + middle) @ weight) < positives:
+        if float(share @ probability(nodes + middle) @ count) < positives:
             low = middle
         else:
             high = middle

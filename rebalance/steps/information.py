@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import log_probability, probability
 from rebalance.core.design import LEAST_PI_1, LOCAL, UNIFORM, ScoreHistogram
-from rebalance.core.efficiency import Chances, Curve, standing_for
+from rebalance.core.efficiency import Chances, Curve, standing_for, whitening
 from rebalance.core.encoding import Encoder
 from rebalance.core.forecast import Forecast, Foreseen
 from rebalance.core.inference import model_based
 from rebalance.core.posterior import PRIOR, Posterior, posterior
-from rebalance.core.sandwich import sandwich
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.learners.base import Fitted, TrainingRows
@@ -35,23 +34,24 @@ RATES = (
 )  # fmt: skip
 CORRECTIONS = ("offset", "weight")
 ROUGH = 0.1
+MISFIT = 0.25
+_SURE = 3.0  # standard errors
 _QUANTILE = 1.959963984540054  # of the normal distribution, at .975
 
 
 @dataclass(frozen=True)
 class Stand:
-    """Rows that stand for the population: n rows of both classes with their weights.
+    """Rows that stand for the population: n rows of both classes.
 
     z : with the intercept, shape (n, d). log_odds : the pilot's, on the population's scale.
-    weight, drawn : what each row stands for, with the user's weights and without, shape (n,).
+    count : how many rows of the population each stands for, shape (n,).
     known : what these rows tell of the population's log odds; None takes the pilot at its word.
     """
 
     z: Floats
     log_odds: Floats
     y_true: NDArray[np.bool_]
-    weight: Floats
-    drawn: Floats
+    count: Floats
     known: Posterior | None = None
 
 
@@ -63,76 +63,96 @@ def features(encoder: Encoder | None, columns: Mapping[str, pa.Array], log_odds:
 
 @dataclass(frozen=True)
 class Planned:
-    """M = sum over the draw's positives of z z', the efficiencies, and what is known beside p~."""
+    """The efficiencies, or why there are none, and what is known of the population beside p~.
 
-    outer: Floats
+    misfit : see `misfit_of`.
+    """
+
     curves: Mapping[str, Any]
-    known: Posterior | None
+    known: Posterior | None = None
+    misfit: float | None = None
 
 
 def plan_of(
-    fitted: Fitted,
-    rows: TrainingRows,
-    standing: TrainingRows,
-    weight: Floats,
-    drawn: Floats,
-    *,
-    correction: str,
+    fitted: Fitted, rows: TrainingRows, standing: TrainingRows, count: Floats, correction: str
 ) -> Planned:
-    """What sampling needs to know of a pilot's rows, and what a plan says of them.
+    """What a pilot says of samples.
 
-    rows : those the pilot was fitted on. standing : those that stand for the population, with their
-    weights, and how many of their class each stands for, shape (n,). correction : what is planned
-    for; the plan for "weight" takes simulated draws.
+    rows : those the pilot was fitted on. standing : those that stand for the population. count :
+    how many of their class each of these stands for, shape (n,). correction : what is planned for;
+    the plan for "weight" takes simulated draws.
+
+    Raises
+    ------
+    FitError : the standing rows have no fit.
     """
-    _, z = _seen(fitted, rows)
-    outer = z[rows.y_true].T @ z[rows.y_true]
-    stand = stand_of(fitted, rows, standing, weight, drawn)
-    return Planned(outer, efficiency_curves(stand, outer, correction), stand.known)
+    stand = stand_of(fitted, rows, standing, count)
+    curves = efficiency_curves(stand, outer_of(fitted, rows), correction)
+    return Planned(curves, stand.known, misfit_of(stand, float(count[~standing.y_true][0])))
 
 
-def stand_of(
-    fitted: Fitted, rows: TrainingRows, standing: TrainingRows, weight: Floats, drawn: Floats
-) -> Stand:
+def outer_of(fitted: Fitted, rows: TrainingRows) -> Floats:
+    """M = sum over the positives of z z', shape (d, d)."""
+    z = _seen(fitted, rows)[1][rows.y_true]
+    return np.asarray(z.T @ z)
+
+
+def stand_of(fitted: Fitted, rows: TrainingRows, standing: TrainingRows, count: Floats) -> Stand:
     """The rows that stand for the population, as `plan_of` takes them, with what they tell of it.
 
     Of a linear pilot the population's log odds are those of a fit to these rows, however few the
     pilot was fitted on. Of trees they are taken at their word.
+
+    Raises
+    ------
+    FitError : the standing rows have no fit.
     """
     own, z = _seen(fitted, standing)
-    stand = Stand(z, own, standing.y_true, weight, drawn)
+    stand = Stand(z, own, standing.y_true, count)
     if not isinstance(fitted, LinearModel):
         return stand
-    counted = np.ones(len(z)) if standing.sample_weight is None else standing.sample_weight
-    coefficients = np.append(fitted.intercept, fitted.slopes)
+    coefficients, once = np.append(fitted.intercept, fitted.slopes), np.ones(len(z))
     if standing is not rows:
         names = ["intercept", *fitted.encoder.names]
-        problem = Problem(z, names, stand.y_true, standing.offset, counted)
+        problem = Problem(z, names, stand.y_true, standing.offset, once)
         with one_thread():
             coefficients = maximise(problem, fitted.penalty, coefficients).coefficients
     log_odds = z @ coefficients
     prior = fitted.penalty.diagonal(z.shape[1])
     prior[1:] += PRIOR
-    # Weights are no counts of rows: one of weight 5 tells as much as one.
-    spread = (
-        model_based(z, log_odds + standing.offset, counted, prior)
-        if standing.sample_weight is None
-        else sandwich(z, stand.y_true, log_odds + standing.offset, counted, prior)
-    )
-    each = [np.full(len(z), 1 / drawn[stand.y_true == value].mean()) for value in (False, True)]
-    count, weighs = standing_for(
-        probability(log_odds), Chances(*each), stand.y_true, standing.sample_weight
-    )
+    spread = model_based(z, log_odds + standing.offset, once, prior)
+    negative, positive = (1 / count[stand.y_true == value][0] for value in (False, True))
+    count = standing_for(probability(log_odds), Chances(negative * once, positive * once))
     known = posterior(
-        coefficients[1:],
+        coefficients,
         spread.variance[1:, 1:],
         spread.bias[1:],
         prior[1:],
         z,
-        weight=weighs,
-        positives=float(weight[stand.y_true].sum()),
+        count=count,
+        positives=float(stand.y_true.sum() / positive),
     )
-    return replace(stand, weight=weighs, drawn=count, known=known)
+    return replace(stand, count=count, known=known)
+
+
+def misfit_of(stand: Stand, times: float) -> float | None:
+    """How many times the variance by weights is, by the labels drawn, what the plan's p says.
+
+    None where it may well be 1: within a quarter, or within three standard errors. With z whitened
+    by the information, what is compared is the sum over negatives of p^2 z'z, each standing for
+    `times`, and the sum over all rows of (1 - p) p^2 z'z, its mean if log odds are linear in z.
+    """
+    if stand.known is None:
+        return None
+    p = probability(stand.known.mean(stand.z))
+    white = stand.z @ whitening((stand.z * (stand.count * p * (1 - p))[:, None]).T @ stand.z)
+    carried = p**2 * (white**2).sum(axis=1)
+    negatives = stand.count * (1 - p)
+    seen, expected = times * carried[~stand.y_true].sum(), float(negatives @ carried)
+    error = float(np.sqrt(times * (negatives @ carried**2)))
+    ratio = float(seen / expected) if expected > 0 else 1.0
+    near = 1 / (1 + MISFIT) < ratio < 1 + MISFIT or abs(seen - expected) < _SURE * error
+    return None if near else ratio
 
 
 def _seen(fitted: Fitted, rows: TrainingRows) -> tuple[Floats, Floats]:
@@ -151,9 +171,9 @@ def efficiency_curves(
     """
     found: dict[str, dict[str, list[float]]] = {each: {} for each in CORRECTIONS}
     errors: dict[str, dict[str, list[float]]] = {each: {} for each in CORRECTIONS}
-    simulated = correction == "weight"
-    stand = rows.z, rows.log_odds, rows.weight, rows.drawn, rows.known
-    forecast = Forecast(*stand, simulated=simulated)
+    forecast = Forecast(
+        rows.z, rows.log_odds, rows.count, rows.known, simulated=correction == "weight"
+    )
     for score in (UNIFORM, *SCORES):
         log_score = log_probability(rows.log_odds)
         if score in MATRICES:
@@ -183,7 +203,7 @@ def _chances(score: str, rate: float, log_score: Floats, rows: Stand) -> Chances
         ranks.add(log_score[~rows.y_true])
         floor = FLOOR_SHARE * rate
         c = ranks.solve(rate * float((~rows.y_true).sum()), floor, 0.0)
-        pi_0 = np.clip(c * np.exp(log_score), floor, 1.0)
+        pi_0 = np.clip(np.exp(np.minimum(np.log(c) + log_score, 0.0)), floor, 1.0)
     if score == LOCAL:
         pi_1 = np.clip(-np.expm1(log_score), LEAST_PI_1, 1.0)
     return Chances(pi_0, pi_1)
@@ -235,14 +255,17 @@ def tell_rough(
     context: Context,
 ) -> None:
     """Say where a plan's range is wider than a tenth to either side, and what knows better."""
-    if between is not None and between[1] > (1 + ROUGH) ** 2 * between[0]:
-        better = "a pilot of more rows, as far as the table has them (--size)"
-        if correction == "weight" != plan.get("correction"):
-            better = "a pilot made with --correction weight"
-        context.note(
-            f"the pilot knows its plan only roughly: an efficiency of {efficiency:.2f} may be "
-            f"{between[0]:.2f} to {between[1]:.2f} (95% range); {better} knows better"
-        )
+    if between is None or between[1] <= (1 + ROUGH) ** 2 * between[0]:
+        return
+    better = ""
+    if correction == "weight" and plan.get("correction") != "weight":
+        better = "; a pilot made with --correction weight knows better"
+    elif "correction" not in plan:  # an earlier version's
+        better = "; made again, the pilot knows better"
+    context.note(
+        f"the pilot knows its plan only roughly: an efficiency of {efficiency:.2f} may be "
+        f"{between[0]:.2f} to {between[1]:.2f} (95% range){better}"
+    )
 
 
 def rate_for(

@@ -17,7 +17,7 @@ from rebalance.core.correction import probability
 from rebalance.core.documents import plain
 from rebalance.core.folds import stratified_folds
 from rebalance.core.metrics import score
-from rebalance.errors import UsageError
+from rebalance.errors import FitError, UsageError
 from rebalance.learners import get_learner
 from rebalance.learners.base import Fitted, Learner, Settings, TrainingRows
 from rebalance.learners.engineered import features_of
@@ -28,7 +28,7 @@ from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, class_pil
 from rebalance.steps.context import Context
 from rebalance.steps.draw import Draw, draw_rows
 from rebalance.steps.features import choose_features, tell_left_out
-from rebalance.steps.information import Planned, plan_of
+from rebalance.steps.information import Planned, outer_of, plan_of
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.steps.pilot_rows import pilot_rows, population_weight
 from rebalance.steps.pilot_task import DrawOptions, PilotTask
@@ -185,34 +185,50 @@ def _plan(fit: _Fit, task: PilotTask, context: Context) -> Planned:
 
     In place of the plan is the reason why there is none, where that is so; it is said, too.
     """
-    withheld = withheld_plan(fit.draw.counts["drawn_positives"], fit.quality["roc_auc"])
-    if withheld is not None:
-        leak = fit.quality["roc_auc"] > SUSPICIOUS_AUC
-        context.note(
-            withheld["withheld"]
-            + ("; look for a leak with 'rebalance profile'" if leak else "")
-            + (f"; '{task.plan}' is not drawn" if task.plan is not None else "")
-        )
+    roc_auc = fit.quality["roc_auc"]
+    weighed_by = task.options.sample_weight
+    withheld = withheld_plan(fit.draw.counts["drawn_positives"], roc_auc, weighed_by)
+    if withheld is None:
+        try:
+            planned = _planned(fit, task)
+            if planned.misfit is not None:
+                context.note(
+                    "log odds are not linear in the features: by the rows drawn, fits with weights "
+                    f"vary {planned.misfit:.2g} times as much as such a model says; what is "
+                    "planned by it may be off as much"
+                )
+            return planned
+        except FitError as exc:
+            reason = f"the rows that stand for the table cannot be fitted ({exc.what})"
+            withheld = {"withheld": f"{reason}: nothing can be planned"}
+    leak = weighed_by is None and roc_auc > SUSPICIOUS_AUC
+    context.note(
+        withheld["withheld"]
+        + ("; look for a leak with 'rebalance profile'" if leak else "")
+        + (f"; '{task.plan}' is not drawn" if task.plan is not None else "")
+    )
+    return Planned(withheld)
+
+
+def _planned(fit: _Fit, task: PilotTask) -> Planned:
     with _one_thread():
         stand, standing = fit.draw, fit.rows
         if fit.draw.stand is not None:
             stand = fit.draw.stand
             drawn = pilot_rows(stand, task.made.needed, task.options)
             standing = task.made.rows(drawn, task.table.place, None)
-        weight = population_weight(standing, stand)
         correction = task.correction or "offset"
-        planned = plan_of(
-            fit.fitted, fit.rows, standing, weight, stand.stands_for, correction=correction
-        )
-    return planned if withheld is None else replace(planned, curves=withheld)
+        return plan_of(fit.fitted, fit.rows, standing, stand.stands_for, correction)
 
 
 def _write(fit: _Fit, planned: Planned, task: PilotTask) -> None:
     """Pilot + plan -> the artifact, and the picture of the plan."""
+    with _one_thread():
+        outer = outer_of(fit.fitted, fit.rows)
     content = pilot_content(
         _manifest(fit, task),
         task.made.model(fit.fitted),
-        planned.outer,
+        outer,
         _percentiles(fit.fitted, fit.rows),
         planned.curves,
         known=planned.known,

@@ -17,7 +17,7 @@ from rebalance.core.forecast import Forecast
 from rebalance.core.posterior import quadrature
 from rebalance.core.reservoir import Reservoir
 from rebalance.steps.artifacts.pilot import Pilot
-from rebalance.steps.features import weights, whole
+from rebalance.steps.features import whole
 from rebalance.steps.information import features, range_of
 from rebalance.storage.tables import Batch
 
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 # Rows kept of each class are looked at, no more: of so many the range is a few hundredths wide.
 LOOKED_AT = 10_000
-_PI_0, _PI_1, _WEIGHT = "rb_pi_0", "rb_pi_1", "rb_weight"  # no features: those are refused
+_PI_0, _PI_1 = "rb_pi_0", "rb_pi_1"  # no features: those are refused
 
 
 class Realised:
@@ -36,18 +36,13 @@ class Realised:
         self._reservoir = Reservoir(LOOKED_AT)
         self._generator = np.random.default_rng([seed, LOOKED_AT])
         self._counts = np.zeros(2, dtype=np.int64)
-        self._unknown = False
 
     def add(self, rows: Batch, y_true: NDArray[np.bool_], chances: Chances) -> None:
         """Add rows that are kept, in their order."""
-        own = self._pilot.sample_weight
-        self._unknown |= own is not None and own not in rows.schema.names
-        if self._unknown or not len(y_true):
+        if not len(y_true):
             return
         columns = dict(rows.features(self._pilot.kinds))
         columns |= {_PI_0: to_arrow(chances.pi_0), _PI_1: to_arrow(chances.pi_1)}
-        if own is not None:
-            columns[_WEIGHT] = to_arrow(weights(rows.column(own), own, rows.start))
         batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
         codes = y_true.astype(np.int64)
         self._counts += np.bincount(codes, minlength=2)
@@ -56,16 +51,15 @@ class Realised:
     def efficiency(self, correction: str) -> tuple[float, tuple[float, float] | None] | None:
         """The estimate, and its 95% range; of trees, whose own error is not known, no range.
 
-        None where the weights are not in the table that the plan counted, or nothing was kept.
+        None where nothing was kept of a class.
         """
         from threadpoolctl import threadpool_limits
 
-        if self._unknown or not self._counts.all():
+        if not self._counts.all():
             return None
         table, codes = self._reservoir.finish()
         columns = {name: whole(table.column(name)) for name in table.column_names}
         chances = Chances(to_numpy(columns.pop(_PI_0)), to_numpy(columns.pop(_PI_1)))
-        own = to_numpy(columns.pop(_WEIGHT)) if _WEIGHT in columns else None
         looked_at = np.bincount(codes, minlength=2) / self._counts
         drawn = Chances(chances.pi_0 * looked_at[0], chances.pi_1 * looked_at[1])
         with threadpool_limits(1):  # sums in another order would depend on the machine
@@ -75,9 +69,8 @@ class Realised:
             p = probability(log_odds)
             if known is not None:
                 p = quadrature()[1] @ probability(known.nodes(z))
-            count, weight = standing_for(p, drawn, codes == 1, own)
-            simulated = correction == "weight"
-            found = Forecast(z, log_odds, weight, count, known, simulated=simulated)
+            count = standing_for(p, drawn)
+            found = Forecast(z, log_odds, count, known, simulated=correction == "weight")
             seen = found.of(chances)[correction]
         between = None if known is None else range_of(seen.efficiency, seen.error)
         return min(seen.efficiency, 1.0), between

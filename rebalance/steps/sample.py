@@ -41,6 +41,7 @@ class SampleResult:
     Of local case-control, which thins positives: those expected, and those of the table at its
     least pi_1. With the pilot's rows: its rate, and the negatives kept that it had drawn.
     not_planned : why there is no planned efficiency, where a pilot has a plan.
+    efficiency_correction : the estimate that efficiencies are of, "offset" or "weight".
     """
 
     output: str
@@ -63,6 +64,7 @@ class SampleResult:
     realised_efficiency: float | None
     realised_efficiency_between: tuple[float, float] | None
     efficiency_withheld: str | None
+    efficiency_correction: str
     shares_draws: bool = False
     not_planned: str | None = None
     expected_positives: float | None = None
@@ -114,7 +116,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         rate = float(design.pi_0(np.zeros(1))[0])
         expected = rate * design.negatives
         outlook = Outlook(expected, expected * (1 - rate), 0, 0)
-    realised, between = kept.efficiency(asked.correction or "offset")
+    realised, between = kept.efficiency(found.correction)
     shares = population.keys.repeated()[0] > 0
     return SampleResult(
         output=output,
@@ -137,6 +139,7 @@ def sample(asked: Asked, context: Context) -> SampleResult | ClassSampleResult:
         realised_efficiency=realised,
         realised_efficiency_between=None if shares else between,
         efficiency_withheld=found.withheld,
+        efficiency_correction=found.correction,
         shares_draws=shares,
         not_planned=found.not_planned,
         expected_positives=positives.expected if positives else None,

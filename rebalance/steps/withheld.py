@@ -11,12 +11,15 @@ TOO_FEW = 20
 SUSPICIOUS_AUC = 0.999
 
 
-def withheld_plan(positives: int, roc_auc: float) -> dict[str, Any] | None:
+def withheld_plan(
+    positives: int, roc_auc: float, sample_weight: str | None
+) -> dict[str, Any] | None:
     """What is stored in place of a plan: the reason why there is none; None where there is one.
 
-    positives : rows the pilot was fitted on. roc_auc : the pilot's, out of fold.
+    positives : rows the pilot was fitted on. roc_auc : the pilot's, out of fold. sample_weight :
+    the column that weighs its rows.
     """
-    reason = _too_few(positives)
+    reason = _weighed(sample_weight) or _too_few(positives)
     if reason is None and roc_auc > SUSPICIOUS_AUC:
         reason = (
             f"the pilot tells the classes apart almost perfectly (AUC {roc_auc:.4f}): nothing can "
@@ -26,9 +29,18 @@ def withheld_plan(positives: int, roc_auc: float) -> dict[str, Any] | None:
 
 
 def why_withheld(pilot: Pilot) -> str | None:
-    """Why this pilot plans nothing; earlier versions planned by however few positives."""
+    """Why this pilot plans nothing; earlier versions planned by however few, and by weights."""
     reason: str | None = pilot.plan.get("withheld")
-    return _too_few(pilot.draw.positives) if reason is None else reason
+    return reason or _weighed(pilot.sample_weight) or _too_few(pilot.draw.positives)
+
+
+def _weighed(column: str | None) -> str | None:
+    if column is None:
+        return None
+    return (
+        f"'{column}' weighs the rows: a few heavy ones may decide a fit, and what samples keep is "
+        "not planned"
+    )
 
 
 def _too_few(positives: int) -> str | None:

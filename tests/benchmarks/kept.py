@@ -78,7 +78,7 @@ def ratios(case: Case, score: str, size: int, seed: int, folder: Path) -> tuple[
     own = Information(1 + FEATURES)
     own.add(
         np.column_stack([np.ones(ROWS), x]),
-        log_odds,
+        _with_positives(log_odds, int(y_true.sum())),
         Chances(chances["pi_0"].to_numpy(), chances["pi_1"].to_numpy()),
         np.ones(ROWS),
     )
@@ -92,6 +92,18 @@ def ratios(case: Case, score: str, size: int, seed: int, folder: Path) -> tuple[
         for value, between in seen
     )
     return planned, realised
+
+
+def _with_positives(log_odds: Floats, positives: int) -> Floats:
+    """The log odds of this table: their probabilities sum to its positives."""
+    low, high = -1.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if probability(log_odds + middle).sum() < positives:
+            low = middle
+        else:
+            high = middle
+    return np.asarray(log_odds + low)
 
 
 def lines(folder: Path) -> list[list[str]]:

@@ -58,6 +58,40 @@ def test_a_plan_that_would_say_nothing_is_withheld(
     assert "give --rate, --ratio or --rows" in refused.stderr
 
 
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_of_weighed_rows_nothing_is_planned(
+    simulated: Simulated, tmp_path: Path, done: Invoke, rebalance: Invoke, unit: float
+) -> None:
+    source, guide, out = (tmp_path / name for name in ("w.parquet", "p.rbl", "s.parquet"))
+    weight = unit * np.exp(simulated.table["x2"].to_numpy())
+    pq.write_table(simulated.table.append_column("w", pa.array(weight)), source)
+    shown = done(["pilot", source, "-l", "y", "--sample-weight", "w", "-o", guide])
+    words = "'w' weighs the rows: a few heavy ones may decide a fit"
+    assert words in " ".join(shown.stderr.split())
+    command = ["sample", source, "--pilot", guide, "-o", out]
+    document = json.loads(done([*command, "--rate", 0.1, "--json"]).stdout)
+    assert words in document["efficiency_withheld"]
+    assert document["realised_efficiency"] is None
+    assert words in rebalance([*command, "--efficiency", 0.8]).stderr
+
+
+def test_rows_that_stand_for_a_table_and_have_no_fit_plan_nothing(
+    tmp_path: Path, done: Invoke
+) -> None:
+    """Cubes of Cauchy features reach 1e15: the pilot's 60 rows have a fit, the others' none."""
+    draw = np.random.default_rng(2)
+    x = draw.standard_cauchy((60_000, 3)) ** 3
+    p = 1 / (1 + np.exp(4 - np.clip(x.sum(axis=1), -3, 3)))
+    columns = {f"x{at}": x[:, at] for at in range(3)} | {"y": (draw.random(60_000) < p).astype(int)}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    shown = done(
+        ["pilot", tmp_path / "t.parquet", "-l", "y", "--size", 30, "-o", tmp_path / "p.rbl"]
+    )
+    told = " ".join(shown.stderr.split())
+    assert "the rows that stand for the table cannot be fitted" in told
+    assert "nothing can be planned" in told
+
+
 def test_twenty_positives_plan(tmp_path: Path, done: Invoke) -> None:
     x = np.random.default_rng(3).normal(size=N)
     source = table(tmp_path / "t.parquet", np.arange(N) < 20, x)
@@ -76,7 +110,10 @@ def test_what_is_kept_is_estimated_well_from_the_rows_kept(
     """
     out, every = tmp_path / "s.parquet", tmp_path / "pi.parquet"
     z = np.column_stack([np.ones(60_000), *(simulated.table[f"x{at}"] for at in (1, 2, 3))])
-    p = 1 / (1 + np.exp(-simulated.log_odds))
+    # Of this table: its probabilities sum to the positives that it has.
+    positives = (simulated.table["y"].to_numpy() == 1).sum()
+    expected = (1 / (1 + np.exp(-simulated.log_odds))).sum()
+    p = 1 / (1 + np.exp(-simulated.log_odds - np.log(positives / expected)))
     for seed in range(4):
         shown = done(["sample", simulated.path, "--pilot", piloted, "--score", score,
                       "--rate", 0.01, "--seed", seed, "--probabilities", every, "-o", out,

@@ -189,6 +189,11 @@ def test_a_plan_for_weights_is_called_rough_unless_it_was_simulated(
     assert (before["correction"], after["correction"]) == ("offset", "weight")
     assert before["efficiency"]["offset"] == after["efficiency"]["offset"]
     assert "made with --correction weight" not in done(asked).stderr
+    # What a pilot was made for needs not be said again.
+    assert ", fitted with weights, 95% range" in " ".join(done(asked[:-2]).stderr.split())
+    found = json.loads(done([*asked[:-2], "--json"]).stdout)
+    assert found["efficiency_correction"] == "weight"
+    assert found["planned_efficiency"] == pytest.approx(0.08)
     few, many = 0, after["rates"].index(0.3)
     for plan, other in ((before, after), (after, before)):
         errors = [each["standard_error_of_log"]["weight"]["uniform"] for each in (plan, other)]
@@ -280,21 +285,6 @@ def test_a_dry_run_counts_the_pilots_rows_and_says_what_is_thinned(
     assert "at most" in local.stderr
     planned = ["sample", simulated.path, "--pilot", guide, "--efficiency", 0.8, "-o", out]
     assert "would keep" in done([*planned, "--dry-run"]).stderr
-
-
-def test_weights_count_in_the_plan_and_in_what_is_kept(
-    simulated: Simulated, tmp_path: Path, done: Invoke
-) -> None:
-    source, guide = tmp_path / "w.parquet", tmp_path / "p.rbl"
-    weight = np.exp(simulated.table["x2"].to_numpy())
-    pq.write_table(simulated.table.append_column("w", pa.array(weight)), source)
-    done(["pilot", source, "-l", "y", "--sample-weight", "w", "-o", guide, "-q"])
-    arguments = ["sample", source, "--pilot", guide, "-o", tmp_path / "s.parquet", "--json"]
-    found = json.loads(done([*arguments, "--efficiency", 0.8]).stdout)
-    assert found["realised_efficiency"] == pytest.approx(0.8, rel=0.05)
-    without = [*arguments, "--rate", 0.1]
-    without[1] = simulated.path
-    assert json.loads(done(without).stdout)["realised_efficiency"] is None
 
 
 def test_trees_that_read_nothing_find_the_pilots_columns(

@@ -170,6 +170,7 @@ def _pilot(content: bytes, manifest: Mapping[str, Any], members: Mapping[str, by
     size = 2 if encoder is None else 1 + len(encoder.names)
     plan = members.get("plan.json", b"{}")
     read_json(_Plan, plan).check()
+    outer = read_array(members["positives_outer.npy"], np.float64, size, size)
     known = members.get("population.npy")
     return Pilot(
         content=content,
@@ -181,7 +182,7 @@ def _pilot(content: bytes, manifest: Mapping[str, Any], members: Mapping[str, by
         key=stored.key,
         sample_weight=stored.sample_weight,
         columns=stored.columns,
-        positives_outer=read_array(members["positives_outer.npy"], np.float64, size, size),
+        positives_outer=outer,
         plan=json.loads(plan),
         draw=draw,
         known=None if known is None else _posterior(known, size - 1),

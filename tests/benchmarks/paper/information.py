@@ -67,7 +67,7 @@ class Plan:
 
     def __init__(self, population: Population, pilot: Pilot, generator: Generator) -> None:
         positives, negatives = population.positives, population.negatives
-        others = generator.choice(len(negatives), STAND - len(positives), replace=False)
+        others = generator.choice(len(negatives), STAND, replace=False)
         self.z = np.concatenate([positives, negatives[others]])
         stands_for = np.repeat([1.0, len(negatives) / len(others)], [len(positives), len(others)])
         own = negatives[pilot.drawn]
@@ -76,10 +76,8 @@ class Plan:
         others_shift = np.log(len(negatives) / len(others))
         standing = _rows(positives, negatives[others], others_shift)
         fitted = get_learner("logistic").fit(rows, Settings())
-        stand = stand_of(fitted, rows, standing, stands_for, stands_for)
-        self._forecast = Forecast(
-            stand.z, stand.log_odds, stand.weight, stand.drawn, stand.known, simulated=True
-        )
+        stand = stand_of(fitted, rows, standing, stands_for)
+        self._forecast = Forecast(stand.z, stand.log_odds, stand.count, stand.known, simulated=True)
 
     def of(self, pi: Floats) -> Floats:
         """The efficiency and its 95% range, with weights and with the offset, shape (2, 3)."""
