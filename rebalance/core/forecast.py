@@ -4,13 +4,13 @@ Rows stand for the population, and a posterior tells its log odds. With T = d / 
 `efficiency`), the standard error of log T has four parts, added as variances:
 
 - the rows are a draw: the sum of the squared influences of each on log T;
-- the slopes are estimates: the delta method, grad' V grad;
+- the coefficients are estimates: the delta method, grad' V grad;
 - with weights, T is a sum over the rows that a sample keeps, each negative of which brings
   p^2 (1 - pi) / pi^2 z'z. Where few of those that carry it are to be expected, the formula is not
   reached: with r the variance of that sum over T^2, the mean of sqrt(T) is less by r / 8 of it to
   second order, and so log T, of which log sqrt(T) is half, is off by r / 4. Where that is asked
   for and r is not small, draws and fits are simulated instead (see `few_rows`), with their error;
-- what the slopes leave open moves T by a quadratic form in their noise, too. Its mean is what the
+- what they leave open moves T by a quadratic form in their noise, too. Its mean is what the
   posterior adds to log T; with few directions that matter its spread is as large as its mean.
 """
 
@@ -65,7 +65,8 @@ class Forecast:
 
     z : with the intercept, shape (n, d). log_odds : the pilot's. count : how many rows of the
     population each stands for, shape (n,). known : None where nothing is known of the pilot's own
-    error: then it is left out.
+    error: then it is left out. count_by_log_odds : where a count was found by the log odds, the
+    derivative of its logarithm, shape (n,).
     simulated : whether draws are, where few rows carry the variance of a fit with weights.
     """
 
@@ -76,9 +77,11 @@ class Forecast:
         count: Floats,
         known: Posterior | None,
         *,
+        count_by_log_odds: Floats | None = None,
         simulated: bool = False,
     ) -> None:
         self._count, self._simulated = count, simulated
+        self._count_by_log_odds = 0.0 if count_by_log_odds is None else count_by_log_odds
         # Of the rows that one stands for it is one: that much is not left to chance.
         self._unseen = np.sqrt(np.clip(1 - 1 / np.maximum(count, 1.0), 0.0, 1.0))
         self._known = known
@@ -143,8 +146,10 @@ class Forecast:
         if self._known is not None:
             by_log_odds = moved.by_population * slopes.population
             by_log_odds += moved.by_own * getattr(slopes, correction)
+            by_log_odds += of_rows * self._count_by_log_odds
             gradient = self._apart.T @ by_log_odds / moved.value
             variance += float(gradient @ self._known.covariance @ gradient)
+            variance += self._known.floor * float(by_log_odds.sum() / moved.value) ** 2
             variance += float(np.log(moved.value / self._plain_trace(correction, chances)) ** 2)
         size = self._z.shape[1]
         # A stored covariance is rounded: what it gives may lie a little below 0.

@@ -4,14 +4,17 @@ A linear fit's slopes are drawn outwards by its own noise: taken at their word, 
 spread, and what a sample keeps looks better or worse than it is. Empirical Bayes puts that right:
 with slopes b, the population's log odds are normal with
 
-    mean  shift + s u z'b,    variance  s z'Vz,    s = 1 - k / (u b)'V^-1 (u b),
+    mean  shift + s u z'b,    variance  f + s (z - c)'V(z - c),    s = 1 - k / (u b)'V^-1 (u b),
 
 V the covariance of the slopes with a weak prior, precision 1 on each, k their number less what
 the prior decides: the slope that is to be expected on new rows (Copas 1983; van Houwelingen and le
 Cessie 1990). u = 1 - b'V^-1 a / b'V^-1 b is the share of the slopes that is not their first-order
-bias a (Cox and Snell 1968), which is outwards, too, however little the noise. The shift makes the
-sum of the probabilities the population's number of positives, which is known. What is averaged over
-this posterior is averaged row by row, by Gauss-Hermite quadrature.
+bias a (Cox and Snell 1968), which is outwards, too, however little the noise. With q the fit's
+probability among the rows, c is their mean by q (1 - q), where the intercept is independent of the
+slopes, and f its variance there: of n_1 and n_0 rows drawn by class, 1 / sum q (1 - q) less
+1 / n_1 + 1 / n_0, as the classes' numbers in the population are known (Prentice and Pyke 1979). The
+shift makes the sum of the probabilities the number of positives. What is averaged over this
+posterior is averaged row by row, by Gauss-Hermite quadrature.
 """
 
 from __future__ import annotations
@@ -45,12 +48,13 @@ def quadrature() -> tuple[Floats, Floats]:
 class Posterior:
     """The population's log odds, linear in z, a row's features after the intercept's 1.
 
-    coefficients : of the mean, intercept first, shape (d + 1,). centre : of z without the
-        intercept, where log odds are known for sure, shape (d,). covariance : s V, shape (d, d).
+    coefficients : of the mean, intercept first, shape (d + 1,). centre : c, shape (d,).
+    floor : f. covariance : s V, shape (d, d).
     """
 
     coefficients: Floats
     centre: Floats
+    floor: float
     covariance: Floats
 
     def mean(self, z: Floats) -> Floats:
@@ -65,19 +69,20 @@ class Posterior:
         ValueError : z has another number of columns.
         """
         apart = z[:, 1:] - self.centre
-        variance = ((apart @ self.covariance) * apart).sum(axis=1)
+        variance = self.floor + ((apart @ self.covariance) * apart).sum(axis=1)
         spread = np.minimum(np.sqrt(np.maximum(variance, 0.0)), _WIDEST)
         return np.asarray(self.mean(z) + np.outer(quadrature()[0], spread))
 
     def to_array(self) -> NDArray[np.float32]:
-        """Coefficients, centre and the covariance's lower triangle: it is symmetric, and large."""
+        """All numbers, of the covariance the lower triangle: it is symmetric, and large."""
         triangle = self.covariance[np.tril_indices(len(self.centre))]
-        return np.concatenate([self.coefficients, self.centre, triangle]).astype(np.float32)
+        parts = self.coefficients, self.centre, [self.floor], triangle
+        return np.concatenate(parts).astype(np.float32)
 
     @staticmethod
     def length(slopes: int) -> int:
         """How many numbers describe a posterior of so many slopes."""
-        return 1 + 2 * slopes + slopes * (slopes + 1) // 2
+        return 2 + 2 * slopes + slopes * (slopes + 1) // 2
 
     @classmethod
     def from_array(cls, stored: NDArray[np.float32], slopes: int) -> Posterior:
@@ -87,49 +92,62 @@ class Posterior:
         ------
         ValueError : a variance is negative.
         """
-        coefficients, centre, triangle = np.split(
-            stored.astype(np.float64), [1 + slopes, 1 + 2 * slopes]
+        coefficients, centre, floor, triangle = np.split(
+            stored.astype(np.float64), [1 + slopes, 1 + 2 * slopes, 2 + 2 * slopes]
         )
         covariance = np.zeros((slopes, slopes))
         covariance[np.tril_indices(slopes)] = triangle
         covariance += np.tril(covariance, -1).T
-        if not (np.diag(covariance) >= 0).all():
+        if not (np.append(np.diag(covariance), floor) >= 0).all():
             raise ValueError("a variance is negative")
-        return cls(coefficients, centre, covariance)
+        return cls(coefficients, centre, float(floor[0]), covariance)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows drawn by class that stand for the population, and that were fitted.
+
+    z : with the intercept, shape (n, d + 1). y_true, count : of how many of the population's rows
+    each stands for, shape (n,). drawn_odds : the fit's log odds among these rows.
+    """
+
+    z: Floats
+    y_true: NDArray[np.bool_]
+    count: Floats
+    drawn_odds: Floats
 
 
 def posterior(
-    coefficients: Floats,
+    slopes: Floats,
     covariance: Floats,
     bias: Floats,
     prior: Floats,
-    z: Floats,
+    rows: Rows,
     *,
-    count: Floats,
     positives: float,
 ) -> Posterior:
     """What is known of the population by a fit to rows that stand for it.
 
     Parameters
     ----------
-    coefficients : intercept and slopes b, shape (d + 1,). covariance : V, shape (d, d).
-    bias : a, shape (d,). prior : the precision that V has from the prior, shape (d,).
-    z : rows that stand for the population, with the intercept, shape (n, d + 1).
-    count : how many of its rows each stands for, shape (n,). positives : of the population.
+    slopes : b, shape (d,). covariance : V, shape (d, d). bias : a, shape (d,).
+    prior : the precision that V has from the prior, shape (d,).
+    positives : of the population.
     """
-    slopes = coefficients[1:]
     unbiased, share_of_noise = _outwards(slopes, covariance, bias, prior)
     known = max(1 - share_of_noise, _LEAST_SLOPE)
     slope = max(known * unbiased, _LEAST_SLOPE)
-    y_prob = probability(z @ coefficients)
-    # Slopes that move about this centre leave the number of positives as it is.
-    centre = np.average(z[:, 1:], axis=0, weights=count * y_prob * (1 - y_prob))
-    found = Posterior(np.append(0.0, slope * slopes), centre, known * covariance)
-    nodes, share = found.nodes(z), quadrature()[1]
+    q = probability(rows.drawn_odds)
+    inside = q * (1 - q)
+    centre = np.average(rows.z[:, 1:], axis=0, weights=inside)
+    by_class = 1 / rows.y_true.sum() + 1 / (~rows.y_true).sum()
+    floor = max(float(1 / inside.sum() - by_class), 0.0)
+    found = Posterior(np.append(0.0, slope * slopes), centre, floor, known * covariance)
+    nodes, share = found.nodes(rows.z), quadrature()[1]
     low, high = -50.0 - float(nodes.max()), 50.0 - float(nodes.min())
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        if float(share @ probability(nodes + middle) @ count) < positives:
+        if float(share @ probability(nodes + middle) @ rows.count) < positives:
             low = middle
         else:
             high = middle

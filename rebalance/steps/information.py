@@ -17,7 +17,7 @@ from rebalance.core.efficiency import Chances, Curve, standing_for, whitening
 from rebalance.core.encoding import Encoder
 from rebalance.core.forecast import Forecast, Foreseen
 from rebalance.core.inference import model_based
-from rebalance.core.posterior import PRIOR, Posterior, posterior
+from rebalance.core.posterior import PRIOR, Posterior, Rows, posterior
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.learners.base import Fitted, TrainingRows
@@ -120,16 +120,16 @@ def stand_of(fitted: Fitted, rows: TrainingRows, standing: TrainingRows, count: 
     log_odds = z @ coefficients
     prior = fitted.penalty.diagonal(z.shape[1])
     prior[1:] += PRIOR
-    spread = model_based(z, log_odds + standing.offset, once, prior)
+    drawn_odds = log_odds + standing.offset
+    spread = model_based(z, drawn_odds, once, prior)
     negative, positive = (1 / count[stand.y_true == value][0] for value in (False, True))
     count = standing_for(probability(log_odds), Chances(negative * once, positive * once))
     known = posterior(
-        coefficients,
+        coefficients[1:],
         spread.variance[1:, 1:],
         spread.bias[1:],
         prior[1:],
-        z,
-        count=count,
+        Rows(z, stand.y_true, count, drawn_odds),
         positives=float(stand.y_true.sum() / positive),
     )
     return replace(stand, count=count, known=known)

@@ -70,7 +70,14 @@ class Realised:
             if known is not None:
                 p = quadrature()[1] @ probability(known.nodes(z))
             count = standing_for(p, drawn)
-            found = Forecast(z, log_odds, count, known, simulated=correction == "weight")
+            found = Forecast(
+                z,
+                log_odds,
+                count,
+                known,
+                count_by_log_odds=p * (1 - p) * (drawn.pi_0 - drawn.pi_1) * count,
+                simulated=correction == "weight",
+            )
             seen = found.of(chances)[correction]
         between = None if known is None else range_of(seen.efficiency, seen.error)
         return min(seen.efficiency, 1.0), between

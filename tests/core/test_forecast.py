@@ -20,7 +20,7 @@ LOG_ODDS = Z @ np.array([-2.0, 1.0, 0.5])
 COUNT = generator.uniform(5, 20, ROWS)
 CHANCES = Chances(generator.uniform(0.05, 0.9, ROWS), generator.uniform(0.5, 1, ROWS))
 KNOWN = Posterior(
-    np.array([-1.5, 0.8, 0.4]), np.array([0.2, -0.1]), np.array([[0.09, 0.02], [0.02, 0.04]])
+    np.array([-1.5, 0.8, 0.4]), np.array([0.2, -0.1]), 0.01, np.array([[0.09, 0.02], [0.02, 0.04]])
 )
 BOTH = ("offset", "weight")
 
@@ -99,18 +99,25 @@ def test_where_it_is_asked_for_draws_of_few_rows_are_simulated() -> None:
     assert there[0] == there[1]
 
 
+@pytest.mark.parametrize("turn", [0.0, -0.4])
 @pytest.mark.parametrize("correction", BOTH)
-def test_the_pilots_part_of_the_error_by_moving_each_slope(correction: str) -> None:
+def test_the_slopes_part_of_the_error_by_moving_each(correction: str, turn: float) -> None:
+    """`turn` is how counts that were found by the log odds move with them."""
     once, step = np.ones(ROWS), 1e-5  # every row is drawn: none is left to chance
     nodes, share = KNOWN.nodes(Z), quadrature()[1]
-    gradient = []
-    for at in range(2):
-        moved = step * (Z[:, 1 + at] - KNOWN.centre[at])
-        high, low = (summed(nodes + by, once, share, correction) for by in (moved, -moved))
-        gradient.append(np.log(high / low) / (2 * step))
+
+    def slope(moved: Floats) -> float:
+        high, low = (
+            summed(nodes + by, once * np.exp(turn * by), share, correction)
+            for by in (moved, -moved)
+        )
+        return float(np.log(high / low)) / (2 * step)
+
+    gradient = np.array([slope(step * (Z[:, 1 + at] - KNOWN.centre[at])) for at in range(2)])
     mean = summed(KNOWN.mean(Z), once, None, correction)
     noise = np.log(mean / summed(nodes, once, share, correction))
-    expected = np.array(gradient) @ KNOWN.covariance @ np.array(gradient) + noise**2
+    expected = gradient @ KNOWN.covariance @ gradient + noise**2
+    expected += KNOWN.floor * slope(np.full(ROWS, step)) ** 2
     expected += few(nodes, share, once, correction)
-    found = Forecast(Z, LOG_ODDS, once, KNOWN).of(CHANCES)[correction]
-    assert found.error == pytest.approx(np.sqrt(expected), rel=1e-5)
+    found = Forecast(Z, LOG_ODDS, once, KNOWN, count_by_log_odds=np.full(ROWS, turn)).of(CHANCES)
+    assert found[correction].error == pytest.approx(np.sqrt(expected), rel=1e-5)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rebalance.core.posterior import Posterior, posterior, quadrature
+from rebalance.core.inference import model_based
+from rebalance.core.posterior import Posterior, Rows, posterior, quadrature
+from tests.benchmarks.paper.newton import fit
 
 
 def learned(
@@ -18,14 +20,20 @@ def learned(
     count: list[float] | None = None,
     positives: float = 1.0,
 ) -> Posterior:
-    """Of one slope and an intercept of -1."""
+    """Of rows of which the first is the positive, with log odds -1 + 2 z among them."""
+    at = np.array(z)
+    rows = Rows(
+        np.column_stack([np.ones(len(z)), at]),
+        np.arange(len(z)) == 0,
+        np.ones(len(z)) if count is None else np.array(count),
+        2 * at - 1,
+    )
     return posterior(
-        np.array([-1.0, slope]),
+        np.array([slope]),
         np.array([[variance]]),
         np.array([bias]),
         np.array([prior]),
-        np.column_stack([np.ones(len(z)), z]),
-        count=np.ones(len(z)) if count is None else np.array(count),
+        rows,
         positives=positives,
     )
 
@@ -37,14 +45,15 @@ def test_one_slope_by_hand() -> None:
     z = np.column_stack([np.ones(3), at])
     found = learned(2.0, 0.5, at, count=count, positives=1.7)
     assert found.coefficients[1] == pytest.approx(2 * 7 / 8)
-    # p at log odds -1, 1, 2: the information there is .1966, .1966, .1050 for each row.
-    assert found.centre == pytest.approx([(2 * 0.1966 + 1.5 * 2 * 0.1050) / 0.7998], rel=1e-3)
+    # q (1 - q) at log odds -1, 1, 2: .1966, .1966, .1050; one positive, two negatives.
+    assert found.centre == pytest.approx([(0.1966 + 1.5 * 0.1050) / 0.4982], rel=1e-3)
+    assert found.floor == pytest.approx(1 / 0.4982 - 1 - 1 / 2, rel=1e-3)
     nodes, share = found.nodes(z), quadrature()[1]
     apart = nodes - found.mean(z)
     assert share @ apart == pytest.approx(np.zeros(3), abs=1e-12)
-    variance = 7 / 8 * 0.5 * (np.array(at) - found.centre) ** 2
+    variance = found.floor + 7 / 8 * 0.5 * (np.array(at) - found.centre) ** 2
     assert share @ apart**2 == pytest.approx(variance)
-    # The probabilities sum to the positives, and to first order they do wherever the slope is.
+    # The probabilities sum to the positives.
     assert share @ (1 / (1 + np.exp(-nodes))) @ np.array(count) == pytest.approx(1.7)
     half = learned(2.0, 0.5, at, prior=1.0)
     assert half.coefficients[1] == pytest.approx(2 * (1 - 0.5 / 8))
@@ -54,14 +63,36 @@ def test_one_slope_by_hand() -> None:
     assert biased.covariance == pytest.approx(0.5 * (1 - 1 / 4.5))
 
 
-def test_slopes_that_move_leave_the_number_of_positives_as_it_is() -> None:
-    """To first order: a step of .01 moves it by its square times 300 rows or so."""
-    z = np.random.default_rng(0).normal(size=(300, 1))
-    found = learned(1.0, 0.01, z[:, 0].tolist(), positives=80.0)
-    mean = found.mean(np.column_stack([np.ones(300), z]))
-    moved = [(1 / (1 + np.exp(-mean - by * (z[:, 0] - found.centre)))).sum() for by in (0.01, 0)]
-    off_centre = (1 / (1 + np.exp(-mean - 0.01 * z[:, 0]))).sum()
-    assert abs(moved[0] - moved[1]) < 0.1 < abs(off_centre - moved[1])
+def test_the_variance_is_that_of_fits_to_rows_drawn_by_class() -> None:
+    """Log odds of 600 fits at five places, of 150 positives and 300 negatives of one population.
+
+    A variance of 600 draws is known to 6%; fits of 450 rows vary by a few hundredths more than
+    their asymptotic variance.
+    """
+    draw = np.random.default_rng(6)
+    x = draw.exponential(size=20_000)
+    y = draw.random(20_000) < 1 / (1 + np.exp(4 - x))
+    classes, places = (np.flatnonzero(y), np.flatnonzero(~y)), np.array([0.0, 1.0, 2.0, 3.0, 5.0])
+    shift = np.log(150 / len(classes[0]) * len(classes[1]) / 300)
+    labels, ends, seen = np.repeat([True, False], [150, 300]), [], []
+    at = np.column_stack([np.ones(5), places])
+    for number in range(600):
+        drawn = np.concatenate(
+            [draw.choice(each, size, False) for each, size in zip(classes, (150, 300), strict=True)]
+        )
+        z = np.column_stack([np.ones(450), x[drawn]])
+        b = fit(z, labels.astype(float), np.array([-3.0, 1.0]), offset=np.full(450, shift))
+        ends.append(at @ b)
+        if number < 20:
+            eta = z @ b + shift
+            spread = model_based(z, eta, np.ones(450), np.zeros(2))
+            found = posterior(
+                b[1:], spread.variance[1:, 1:], np.zeros(1), np.zeros(1),
+                Rows(z, labels, np.ones(450), eta), positives=150.0,
+            )  # fmt: skip
+            apart = found.nodes(at) - found.mean(at)
+            seen.append(quadrature()[1] @ apart**2)
+    assert np.mean(seen, axis=0) == pytest.approx(np.var(ends, axis=0), rel=0.2)
 
 
 def test_slopes_that_are_all_noise_keep_a_little_and_a_row_is_never_wide_open() -> None:
@@ -72,8 +103,9 @@ def test_slopes_that_are_all_noise_keep_a_little_and_a_row_is_never_wide_open() 
     assert quadrature()[1] @ spread**2 == pytest.approx(np.full(2, 4.0))
 
 
-def test_a_negative_variance_is_refused() -> None:
-    found = Posterior(np.zeros(2), np.zeros(1), np.array([[-1.0]]))
+@pytest.mark.parametrize(("floor", "variance"), [(0.0, -1.0), (-1.0, 1.0)])
+def test_a_negative_variance_is_refused(floor: float, variance: float) -> None:
+    found = Posterior(np.zeros(2), np.zeros(1), floor, np.array([[variance]]))
     with pytest.raises(ValueError, match="variance"):
         Posterior.from_array(found.to_array(), 1)
 
@@ -82,10 +114,13 @@ def test_a_negative_variance_is_refused() -> None:
 def test_it_is_what_its_array_says(size: int) -> None:
     generator = np.random.default_rng(size)
     root = generator.normal(size=(size, size))
-    found = Posterior(generator.normal(size=size + 1), generator.normal(size=size), root @ root.T)
+    found = Posterior(
+        generator.normal(size=size + 1), generator.normal(size=size), 0.25, root @ root.T
+    )
     stored = found.to_array()
     assert len(stored) == Posterior.length(size)
     again = Posterior.from_array(stored, size)
+    assert again.floor == 0.25
     assert again.coefficients == pytest.approx(found.coefficients, rel=1e-6)
     assert again.centre == pytest.approx(found.centre, rel=1e-6)
     assert again.covariance == pytest.approx(found.covariance, rel=1e-6)

@@ -50,8 +50,8 @@ class Replication:
 
     estimates : shape (pilots, methods, budgets, 7).
     kept : rows of the fit, negatives and positives, shape (pilots, methods, budgets, 2).
-    predicted : efficiency with the pilot as fitted, and its range, shape (SOURCES, PREDICTED,
-        budgets, 3); the formulas have none. NaN in most replications.
+    predicted : efficiency with the pilot as fitted, shape (SOURCES, PREDICTED, budgets); NaN in
+        most replications.
     information : of the population at the true coefficients, shape (7, 7).
     positives : their number.
     """
@@ -80,7 +80,7 @@ def replicate(case_number: int, seed: int, rows: int, budgets: Sequence[int]) ->
     full = _fit(population.positives, population.negatives, case.truth)
     estimates[:, METHODS.index("full")] = full
     kept[:, METHODS.index("full")] = negatives, len(population.positives)
-    predicted = np.full((len(SOURCES), len(PREDICTED), len(budgets), 3), np.nan)
+    predicted = np.full((len(SOURCES), len(PREDICTED), len(budgets)), np.nan)
     for which, each in enumerate(pilots):
         ways = _Ways(population, each, uniforms, list(budgets), full)
         for method, number, rows_kept, found in ways.estimates():
@@ -104,8 +104,8 @@ def _predicted(
     budgets: Sequence[int],
     negatives: int,
 ) -> Floats:
-    """The efficiencies by every source, shape (SOURCES, PREDICTED, budgets, 3)."""
-    found = np.empty((len(sources), len(PREDICTED), len(budgets), 3))
+    """The efficiencies by every source, shape (SOURCES, PREDICTED, budgets)."""
+    found = np.empty((len(sources), len(PREDICTED), len(budgets)))
     for place, source in enumerate(sources):
         log_t = log_scores(pilot, source.z)["a-opt"]
         for number, sample in enumerate(optimal):

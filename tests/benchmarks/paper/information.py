@@ -6,7 +6,7 @@ With p(1-p) z z' the information of a row, a fit with the offset keeps
 
 and a fit with weights has the variance I^-1 B I^-1, B = I + sum (1-p) p^2 (1/pi - 1) z z'. The
 efficiency is d / trace(I I(pi)^-1), or d / trace(B I^-1): theorems 2 and 4 of the paper. They need
-the true p; a plan has a pilot's, and what it knows of the pilot's own error.
+the true p; a plan has rows that stand for the table, and simulates draws where the formulas fail.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ from tests.benchmarks.paper.sampling import Pilot
 
 Floats = NDArray[np.float64]
 
-_QUANTILE = 1.96
-
 
 def information(population: Population, coefficients: Floats) -> Floats:
     """I of all rows at these coefficients, shape (7, 7)."""
@@ -50,13 +48,12 @@ class Formulas:
         self._inverse = np.linalg.inv(self._sum(self._p * (1 - self._p)))
 
     def of(self, pi: Floats) -> Floats:
-        """With weights and with the offset, each three times: no range is known, shape (2, 3)."""
+        """With weights and with the offset, shape (2,)."""
         p, d = self._p, len(self._inverse)
         extra = self._sum((1 - p) * p * p * (1 / pi - 1))
         kept = self._sum(p * (1 - p) * pi / (p + (1 - p) * pi))
         with_offset = np.trace(np.linalg.inv(self._inverse) @ np.linalg.inv(kept))
-        both = [d / (d + np.trace(extra @ self._inverse)), d / with_offset]
-        return np.repeat(np.array(both)[:, None], 3, axis=1)
+        return np.array([d / (d + np.trace(extra @ self._inverse)), d / with_offset])
 
     def _sum(self, share: Floats) -> Floats:
         return (self.z.T * share) @ self.z
@@ -80,13 +77,10 @@ class Plan:
         self._forecast = Forecast(stand.z, stand.log_odds, stand.count, stand.known, simulated=True)
 
     def of(self, pi: Floats) -> Floats:
-        """The efficiency and its 95% range, with weights and with the offset, shape (2, 3)."""
+        """With weights and with the offset, shape (2,)."""
         ones = np.ones(len(self.z))
         found = self._forecast.of(Chances(pi * ones, ones))
-        return np.array([
-            [one.efficiency, *one.efficiency * np.exp(np.array([-1, 1]) * _QUANTILE * one.error)]
-            for one in (found["weight"], found["offset"])
-        ])  # fmt: skip
+        return np.array([found[each].efficiency for each in ("weight", "offset")])
 
 
 def _rows(positives: Floats, negatives: Floats, shift: float) -> TrainingRows:

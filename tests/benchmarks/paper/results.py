@@ -51,7 +51,7 @@ class Results:
 
     estimates : shape (cases, replications, pilots, methods, budgets, 7).
     kept : likewise, negatives and positives at the end.
-    predicted : with its range, shape (cases, replications, SOURCES, PREDICTED, budgets, 3).
+    predicted : shape (cases, replications, SOURCES, PREDICTED, budgets).
     information : shape (cases, replications, 7, 7).
     positives : shape (cases, replications).
     budgets : negatives to keep; rows : of a population, shape (1,).
@@ -149,29 +149,21 @@ class Results:
         realised = float(d / (d + lengths.mean()))
         error = realised**2 / d * lengths.std(ddof=1) / np.sqrt(self.replications)
         predicted = self.predicted[case, :, :, PREDICTED.index(method), number]
-        predicted = predicted[~np.isnan(predicted[:, 0, 0])]
-        of_range = np.log(predicted[..., 2] / predicted[..., 0]) / 1.96
-        off = np.log(predicted[..., 0] / realised)
-        held = np.abs(off) <= 1.96 * np.hypot(of_range, error / realised)
+        predicted = predicted[~np.isnan(predicted[:, 0])]
         return Comparison(
             realised,
             float(error),
-            tuple(np.median(predicted[..., 0], axis=0).tolist()),
-            tuple(held.mean(axis=0).tolist()),
+            tuple(np.median(predicted, axis=0).tolist()),
         )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of one estimator: the efficiency realised with its standard error, and predicted.
-
-    held : the share of the predictions whose range holds it, which is known to its own error.
-    """
+    """Of one estimator: the efficiency realised with its standard error, and by every source."""
 
     realised: float
     error: float
     predicted: tuple[float, ...]
-    held: tuple[float, ...]
 
 
 def log_ratio(one: Floats, other: Floats) -> Difference:

@@ -92,29 +92,22 @@ def _efficiency(results: Results) -> str:
 
 
 def _within(results: Results) -> str:
-    """By estimator and source, how many predictions are within the bar, and the largest miss.
-
-    Of the plan also how often its range held what was realised, and the least often.
-    """
+    """By estimator and source, how many predictions are within the bar, and the largest miss."""
     rows = []
     for method in PREDICTED:
         row = [method]
         for source in range(len(SOURCES)):
-            misses, held = [], []
+            misses = []
             for number, case in enumerate(CASES):
                 for place, budget in enumerate(_budgets(results)):
                     found = results.efficiency(number, method, place)
                     miss = found.predicted[source] / found.realised - 1
                     misses.append((abs(miss), miss, f"{case.name}, {budget}"))
-                    held.append(found.held[source])
             within = sum(miss[0] <= PREDICTION_BAR for miss in misses)
             _, worst, where = max(misses)
             row.append(f"{within} of {len(misses)}; {worst:+.1%} ({where})")
-            if SOURCES[source] == "plan":
-                row.append(f"{sum(held) / len(held):.0%}; {min(held):.0%}")
         rows.append(row)
-    plan, *others = SOURCES
-    return markdown(["estimator", plan, "its range held it", *others], rows, 4)
+    return markdown(["estimator", *SOURCES], rows, 1 + len(SOURCES))
 
 
 def _bars(results: Results) -> str:
