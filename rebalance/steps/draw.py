@@ -87,9 +87,10 @@ def draw_rows(
     DataError : the table is damaged, or the label has one value only.
     """
     reservoir = Reservoir(options.size, POOL * options.size)
-    wider = Reservoir(STAND, POOL * STAND) if options.size < STAND else None
     counter = LabelCounter(label)
     weight = options.sample_weight
+    planned = options.size < STAND and weight is None
+    wider = Reservoir(STAND, POOL * STAND) if planned else None
     wanted = [*kinds, *([weight] if weight is not None else [])]
     batches = table.batches([label, *wanted])
     for batch in context.track(batches, "drawing the pilot's rows", table.rows_if_known):
@@ -107,6 +108,8 @@ def draw_rows(
         rows = pa.RecordBatch.from_arrays(arrays, names=wanted)
         draws = uniforms(options.seed, Purpose.PILOT, batch.start, len(batch))
         reservoir.add(rows, codes, draws)
+        if options.positive is None and len(counter.counts) > 2:
+            wider = None  # of many classes nothing is planned
         if wider is not None:
             wider.add(rows, codes, draws)
     if options.positive is None and len(counter.counts) > 2:
