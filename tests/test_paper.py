@@ -95,19 +95,20 @@ def test_the_efficiency_of_an_intercept_is_that_worked_out_by_hand() -> None:
     # 0.1 / (0.02 + 0.98 * 0.1) = 0.8475.
     ones = Population(np.ones((20, 1)), np.ones((980, 1)))
     found = Formulas(ones, np.log([0.02 / 0.98]), 10).of(np.full(1, 0.1))
-    np.testing.assert_allclose(found, [[0.1 / 0.118] * 3] * 2)
+    np.testing.assert_allclose(found, [0.1 / 0.118] * 2)
 
 
-def test_the_range_of_a_plan_holds_what_the_formulas_say(population: Population) -> None:
-    # The pilot has all positives, some 100. The range is one of 95%, and the seed is fixed.
+def test_a_plan_says_what_the_formulas_do(population: Population) -> None:
+    """Some 100 positives stand for the table, and 5,000 negatives: their slopes, of -1, have errors
+    of .2, and efficiencies of a tenth or so; with few rows and weights the formulas fail.
+    """
     generator = np.random.default_rng(8)
-    pilot = draw_pilot(population, generator, 4_000)
+    pilot = draw_pilot(population, generator)
     plan, formulas = Plan(population, pilot, generator), Formulas(population, CASES[0].truth, 1)
-    for pi in (np.full(1, 0.02), np.full(1, 0.2)):
-        _, low, high = plan.of(pi).T
-        right = formulas.of(pi)[:, 0]
-        assert (low < right).all()
-        assert (right < high).all()
+    np.testing.assert_allclose(plan.of(np.full(1, 0.2)), formulas.of(np.full(1, 0.2)), rtol=0.2)
+    few = np.full(1, 0.02)
+    assert plan.of(few)[1] == pytest.approx(formulas.of(few)[1], rel=0.2)
+    assert plan.of(few)[0] < formulas.of(few)[0]
 
 
 def test_a_paired_ratio_has_no_error_where_one_is_a_multiple_of_the_other() -> None:
@@ -133,9 +134,10 @@ def test_a_small_run_fills_every_table_and_draws_one_picture() -> None:
     spread = np.sqrt(np.array(BUDGETS))
     assert (np.abs(negatives[:, :, :, :-1] - BUDGETS) < 5 * spread).all()
     assert (negatives[:, :, :, -1] > BUDGETS - 5 * spread + 50).all()
-    predicted, low, high = np.moveaxis(results.predicted, -1, 0)
-    assert ((low > 0) & (low <= predicted) & (predicted <= high) & (predicted <= 1)).all()
+    predicted = results.predicted
     assert predicted.shape == (len(CASES), 2, len(SOURCES), len(PREDICTED), len(BUDGETS))
+    assert ((predicted[:, 0] > 0) & (predicted[:, 0] <= 1)).all()
+    assert np.isnan(predicted[:, 1]).all()  # not one of those that are planned
     drawn = picture(results)
     assert drawn == picture(results)
     text = PAGE.read_text()
