@@ -120,6 +120,7 @@ def pilot(
         shown["plan known to within"] = " and ".join(
             f"{_roughly(result, what)} ({what})" for what in ("offset", "weight")
         )
+        shown["plan known to within"] += ", at the worst of these rates"
     summary = facts(f"{model} pilot: {output}", shown)
     planned = [] if "withheld" in result.plan else [_plan(result)]
     console.show("pilot", result.document(), summary, *planned)

@@ -71,7 +71,7 @@ def _show_thinned(console: Console, result: SampleResult) -> None:
                 low, high = result.planned_efficiency_between
                 planned += f", 95% range {low:.1%} to {high:.1%}"
             planned += ")"
-        between = ", fitted with weights" if result.efficiency_correction == "weight" else ""
+        between = ", if fitted with weights" if result.efficiency_correction == "weight" else ""
         if result.realised_efficiency_between is not None:
             between += ", 95% range {:.1%} to {:.1%}".format(*result.realised_efficiency_between)
         elif result.shares_draws:

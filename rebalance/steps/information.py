@@ -63,14 +63,10 @@ def features(encoder: Encoder | None, columns: Mapping[str, pa.Array], log_odds:
 
 @dataclass(frozen=True)
 class Planned:
-    """The efficiencies, or why there are none, and what is known of the population beside p~.
-
-    misfit : see `misfit_of`.
-    """
+    """The efficiencies, or why there are none, and what is known of the population beside p~."""
 
     curves: Mapping[str, Any]
     known: Posterior | None = None
-    misfit: float | None = None
 
 
 def plan_of(
@@ -88,7 +84,8 @@ def plan_of(
     """
     stand = stand_of(fitted, rows, standing, count)
     curves = efficiency_curves(stand, outer_of(fitted, rows), correction)
-    return Planned(curves, stand.known, misfit_of(stand, float(count[~standing.y_true][0])))
+    misfit = misfit_of(stand, float(count[~standing.y_true][0]))
+    return Planned(curves if misfit is None else curves | {"misfit": misfit}, stand.known)
 
 
 def outer_of(fitted: Fitted, rows: TrainingRows) -> Floats:
@@ -266,6 +263,16 @@ def tell_rough(
         f"the pilot knows its plan only roughly: an efficiency of {efficiency:.2f} may be "
         f"{between[0]:.2f} to {between[1]:.2f} (95% range){better}"
     )
+
+
+def tell_misfit(plan: Mapping[str, Any], context: Context) -> None:
+    """Say where the labels of the rows drawn tell that log odds are not linear."""
+    if plan.get("misfit") is not None:
+        context.note(
+            "log odds are not linear in the features: by the rows that the pilot drew, fits with "
+            f"weights vary {plan['misfit']:.2g} times as much as a linear model says; what is "
+            "planned, and its range, may be wrong"
+        )
 
 
 def rate_for(

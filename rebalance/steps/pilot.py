@@ -28,7 +28,7 @@ from rebalance.steps.classes.pilot import ClassDraw, ClassPilotResult, class_pil
 from rebalance.steps.context import Context
 from rebalance.steps.draw import Draw, draw_rows
 from rebalance.steps.features import choose_features, tell_left_out
-from rebalance.steps.information import Planned, outer_of, plan_of
+from rebalance.steps.information import Planned, outer_of, plan_of, tell_misfit
 from rebalance.steps.memory import HEAVY, Need, open_within
 from rebalance.steps.pilot_rows import pilot_rows, population_weight
 from rebalance.steps.pilot_task import DrawOptions, PilotTask
@@ -191,17 +191,12 @@ def _plan(fit: _Fit, task: PilotTask, context: Context) -> Planned:
     if withheld is None:
         try:
             planned = _planned(fit, task)
-            if planned.misfit is not None:
-                context.note(
-                    "log odds are not linear in the features: by the rows drawn, fits with weights "
-                    f"vary {planned.misfit:.2g} times as much as such a model says; what is "
-                    "planned by it may be off as much"
-                )
+            tell_misfit(planned.curves, context)
             return planned
         except FitError as exc:
             reason = f"the rows that stand for the table cannot be fitted ({exc.what})"
             withheld = {"withheld": f"{reason}: nothing can be planned"}
-    leak = weighed_by is None and roc_auc > SUSPICIOUS_AUC
+    leak = roc_auc > SUSPICIOUS_AUC
     context.note(
         withheld["withheld"]
         + ("; look for a leak with 'rebalance profile'" if leak else "")

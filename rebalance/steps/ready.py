@@ -16,7 +16,7 @@ from rebalance.samplers.nonuniform import MATRICES
 from rebalance.steps.artifacts.pilot import Pilot, read_pilot
 from rebalance.steps.artifacts.sealed import design_sidecar
 from rebalance.steps.context import Context
-from rebalance.steps.information import curve, known_between, rate_for, tell_rough
+from rebalance.steps.information import curve, known_between, rate_for, tell_misfit, tell_rough
 from rebalance.steps.memory import LIGHT, Need, within
 from rebalance.steps.selection import Known
 from rebalance.steps.withheld import why_withheld
@@ -212,6 +212,7 @@ def ready(asked: Asked, context: Context) -> Ready:
         planned = curve(read.plan, sampler.score, correction, place).efficiency(budget.rate)
         if planned is not None:
             between = known_between(read.plan, sampler.score, correction, budget.rate, planned)
+            tell_misfit(read.plan, context)
         if asked.budget.efficiency is not None:
             tell_rough(read.plan, correction, planned, between, context)
     unusual = _unusual(terms, asked) if read is not None and read.plan else None

@@ -75,6 +75,20 @@ def test_of_weighed_rows_nothing_is_planned(
     assert words in rebalance([*command, "--efficiency", 0.8]).stderr
 
 
+def test_log_odds_that_are_not_linear_are_told_again_when_sampling(
+    tmp_path: Path, done: Invoke
+) -> None:
+    """An effect that stops at 2, of an exponential feature: see the steps' test of the same."""
+    draw = np.random.default_rng(5)
+    x = draw.exponential(size=60_000)
+    y = draw.random(60_000) < 1 / (1 + np.exp(5.5 - np.minimum(x, 2)))
+    source, guide = table(tmp_path / "t.parquet", y, x), tmp_path / "p.rbl"
+    words = "log odds are not linear in the features"
+    assert words in done(["pilot", source, "-l", "y", "-o", guide]).stderr.replace("\n", " ")
+    command = ["sample", source, "--pilot", guide, "--rate", 0.1, "-o", tmp_path / "s.parquet"]
+    assert words in done(command).stderr.replace("\n", " ")
+
+
 def test_rows_that_stand_for_a_table_and_have_no_fit_plan_nothing(
     tmp_path: Path, done: Invoke
 ) -> None:

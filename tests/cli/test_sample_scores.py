@@ -190,7 +190,7 @@ def test_a_plan_for_weights_is_called_rough_unless_it_was_simulated(
     assert before["efficiency"]["offset"] == after["efficiency"]["offset"]
     assert "made with --correction weight" not in done(asked).stderr
     # What a pilot was made for needs not be said again.
-    assert ", fitted with weights, 95% range" in " ".join(done(asked[:-2]).stderr.split())
+    assert ", if fitted with weights, 95% range" in " ".join(done(asked[:-2]).stderr.split())
     found = json.loads(done([*asked[:-2], "--json"]).stdout)
     assert found["efficiency_correction"] == "weight"
     assert found["planned_efficiency"] == pytest.approx(0.08)

@@ -138,6 +138,7 @@ class _Plan:
     efficiency: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     correction: str = "offset"
     standard_error_of_log: Mapping[str, Mapping[str, tuple[float, ...]]] | None = None
+    misfit: float | None = None
     withheld: str | None = None
 
     def check(self) -> None:
