@@ -39,15 +39,15 @@ bench: $(READY)  ## five splits of flights, and speed against other tools, into 
 	@$(BIN)/python -m tests.benchmarks.flights --write
 	@$(BIN)/python -m tests.benchmarks.speed --write
 
-pilots: $(READY)  ## which pilot and score, on three tables, into rebalance/guide/sampling.md
+pilots: $(READY)  ## which pilot and score, and how plans hold, into rebalance/guide/sampling.md
 	@$(BIN)/python -m tests.benchmarks.pilots --write
+	@$(BIN)/python -m tests.benchmarks.kept --write
 
 contest: $(READY)  ## predicted over observed on real tables, with and without the correction
 	@$(BIN)/python -m tests.benchmarks.contest_tables
 
-paper: $(READY)  ## the simulations of Wang, Zhang and Wang 2021, and efficiencies, into the guide
+paper: $(READY)  ## the simulations of Wang, Zhang and Wang 2021, into rebalance/guide/paper.md
 	@$(BIN)/python -m tests.benchmarks.paper --write
-	@$(BIN)/python -m tests.benchmarks.kept --write
 
 # The reference is laid out by the newest Click; all else must hold with the lowest versions, too.
 lowest:  ## the tests with the lowest versions that pyproject.toml admits

@@ -32,7 +32,7 @@ _GRADIENT, _STEPS, _REMEMBERED = 0.1, 200, 20
 
 
 @dataclass(frozen=True)
-class Rows:
+class Population:
     """Rows that stand for a population, shape (n,) but for z.
 
     z : in coordinates in which the population's information is the identity, shape (n, d).
@@ -44,7 +44,7 @@ class Rows:
     count: Floats
 
 
-def error_of_few(rows: Rows, chances: Chances, expected: float) -> tuple[float, float]:
+def error_of_few(rows: Population, chances: Chances, expected: float) -> tuple[float, float]:
     """The mean of e'I e, e what a sample and its weights add to the error, and its standard error.
 
     expected : of the linear part of e, what the sandwich says.
@@ -73,7 +73,7 @@ def _mean(linear: Floats, whole: Floats, expected: float) -> tuple[float, float]
     return max(float(whole.mean()) + slope * off, 0.0), error
 
 
-def _drawn(rows: Rows, chances: Chances, generator: Generator) -> tuple[float, float]:
+def _drawn(rows: Population, chances: Chances, generator: Generator) -> tuple[float, float]:
     """e'I e of the linear part, and of the whole, in one draw."""
     p = probability(rows.log_odds)
     negatives, positives = (
@@ -91,7 +91,7 @@ def _kept(count: Floats, chance: Floats, generator: Generator) -> Floats:
     return np.asarray(chance * mean + generator.poisson((1 - chance) * mean))
 
 
-def _maximum(rows: Rows, positives: Floats, negatives: Floats) -> Floats:
+def _maximum(rows: Population, positives: Floats, negatives: Floats) -> Floats:
     """What is best to be added to the coefficients, given what the rows of each class count."""
     from scipy.optimize import minimize
 
@@ -99,7 +99,7 @@ def _maximum(rows: Rows, positives: Floats, negatives: Floats) -> Floats:
 
     def loss(b: Floats) -> tuple[float, Floats]:
         eta = rows.log_odds + rows.z @ b
-        small = np.exp(-np.abs(eta))
+        small = np.exp(-np.abs(eta))  # one exponential serves value and gradient
         q = np.where(eta >= 0, 1.0, small) / (1.0 + small)
         value = total @ (np.maximum(eta, 0.0) + np.log1p(small)) - positives @ eta
         return float(value), rows.z.T @ (total * q - positives)

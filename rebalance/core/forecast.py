@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rebalance.core.correction import probability
 from rebalance.core.efficiency import Chances, Information, whitening
-from rebalance.core.few_rows import Rows, error_of_few
+from rebalance.core.few_rows import Population, error_of_few
 from rebalance.core.posterior import Posterior, quadrature
 
 Floats = NDArray[np.float64]
@@ -161,7 +161,7 @@ class Forecast:
         """What simulated fits make of T, as a factor, and its relative error."""
         size = self._plain_white.shape[1]
         formula = self._plain_trace("weight", chances)
-        rows = Rows(self._plain_white, self._plain[0], self._count)
+        rows = Population(self._plain_white, self._plain[0], self._count)
         added, error = error_of_few(rows, chances, formula - size)
         return (size + added) / formula, error / (size + added)
 

@@ -104,7 +104,7 @@ class Posterior:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Drawn:
     """Rows drawn by class that stand for the population, and that were fitted.
 
     z : with the intercept, shape (n, d + 1). y_true, count : of how many of the population's rows
@@ -122,7 +122,7 @@ def posterior(
     covariance: Floats,
     bias: Floats,
     prior: Floats,
-    rows: Rows,
+    rows: Drawn,
     *,
     positives: float,
 ) -> Posterior:

@@ -17,7 +17,7 @@ from rebalance.core.efficiency import Chances, Curve, standing_for, whitening
 from rebalance.core.encoding import Encoder
 from rebalance.core.forecast import Forecast, Foreseen
 from rebalance.core.inference import model_based
-from rebalance.core.posterior import PRIOR, Posterior, Rows, posterior
+from rebalance.core.posterior import PRIOR, Drawn, Posterior, posterior
 from rebalance.core.selection import FLOOR_SHARE
 from rebalance.errors import ArtifactError, UsageError
 from rebalance.learners.base import Fitted, TrainingRows
@@ -70,20 +70,26 @@ class Planned:
 
 
 def plan_of(
-    fitted: Fitted, rows: TrainingRows, standing: TrainingRows, count: Floats, correction: str
+    fitted: Fitted,
+    rows: TrainingRows,
+    standing: TrainingRows,
+    count: Floats,
+    *,
+    outer: Floats,
+    correction: str,
 ) -> Planned:
     """What a pilot says of samples.
 
     rows : those the pilot was fitted on. standing : those that stand for the population. count :
-    how many of their class each of these stands for, shape (n,). correction : what is planned for;
-    the plan for "weight" takes simulated draws.
+    how many of their class each of these stands for, shape (n,). outer : see `outer_of`.
+    correction : what is planned for; the plan for "weight" takes simulated draws.
 
     Raises
     ------
     FitError : the standing rows have no fit.
     """
     stand = stand_of(fitted, rows, standing, count)
-    curves = efficiency_curves(stand, outer_of(fitted, rows), correction)
+    curves = efficiency_curves(stand, outer, correction)
     misfit = misfit_of(stand, float(count[~standing.y_true][0]))
     return Planned(curves if misfit is None else curves | {"misfit": misfit}, stand.known)
 
@@ -126,7 +132,7 @@ def stand_of(fitted: Fitted, rows: TrainingRows, standing: TrainingRows, count: 
         spread.variance[1:, 1:],
         spread.bias[1:],
         prior[1:],
-        Rows(z, stand.y_true, count, drawn_odds),
+        Drawn(z, stand.y_true, count, drawn_odds),
         positives=float(stand.y_true.sum() / positive),
     )
     return replace(stand, count=count, known=known)

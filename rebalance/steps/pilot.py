@@ -139,11 +139,15 @@ def _refuse_plan_of_classes(plan: str | None, correction: str | None) -> None:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A pilot of two classes, the rows that it was fitted to, and its figures out of fold."""
+    """A pilot of two classes, the rows that it was fitted to, and its figures out of fold.
+
+    outer : M, see `steps.information.outer_of`.
+    """
 
     draw: Draw
     rows: TrainingRows
     fitted: Fitted
+    outer: NDArray[np.float64]
     quality: Mapping[str, float]
 
 
@@ -154,7 +158,10 @@ def _fit(learner: Learner, draw: Draw, task: PilotTask, context: Context) -> _Fi
     with located(place, None):
         fitted = learner.fit(rows, task.settings)
     tell_left_out(fitted.left_out, context)
-    return _Fit(draw, rows, fitted, _out_of_fold(learner, rows, task.settings, draw, context))
+    with _one_thread():
+        outer = outer_of(fitted, rows)
+    quality = _out_of_fold(learner, rows, task.settings, draw, context)
+    return _Fit(draw, rows, fitted, outer, quality)
 
 
 def _out_of_fold(
@@ -212,18 +219,22 @@ def _planned(fit: _Fit, task: PilotTask) -> Planned:
             stand = fit.draw.stand
             drawn = pilot_rows(stand, task.made.needed, task.options)
             standing = task.made.rows(drawn, task.table.place, None)
-        correction = task.correction or "offset"
-        return plan_of(fit.fitted, fit.rows, standing, stand.stands_for, correction)
+        return plan_of(
+            fit.fitted,
+            fit.rows,
+            standing,
+            stand.stands_for,
+            outer=fit.outer,
+            correction=task.correction or "offset",
+        )
 
 
 def _write(fit: _Fit, planned: Planned, task: PilotTask) -> None:
     """Pilot + plan -> the artifact, and the picture of the plan."""
-    with _one_thread():
-        outer = outer_of(fit.fitted, fit.rows)
     content = pilot_content(
         _manifest(fit, task),
         task.made.model(fit.fitted),
-        outer,
+        fit.outer,
         _percentiles(fit.fitted, fit.rows),
         planned.curves,
         known=planned.known,

@@ -1,4 +1,4 @@
-"""`make paper`, too: what `pilot` plans and `sample` estimates, against what a design keeps.
+"""`make pilots`, too: what `pilot` plans and `sample` estimates, against what a design keeps.
 
 Populations whose log odds are known, of which a sample keeps 1% of the negatives. What its design
 keeps of the information is summed over all rows at the true log odds.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from rebalance.core.efficiency import Chances
-from rebalance.core.few_rows import Rows, error_of_few
+from rebalance.core.few_rows import Population, error_of_few
 from tests.benchmarks.paper.newton import fit
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ def test_one_coefficient_exactly() -> None:
     kept = np.arange(1, 200)
     chance = binom.pmf(kept, negatives, rate)
     exact = whole * float(chance @ np.log(negatives * rate / kept) ** 2)
-    stand = Rows(
+    stand = Population(
         np.full((2, 1), whole**-0.5),
         np.full(2, np.log(positives / negatives)),
         np.array([1100.0, 4000.0]),
@@ -53,7 +53,7 @@ def test_as_real_draws_of_a_population_where_the_sandwich_is_not() -> None:
         squares.append(off @ information @ off)
     expected, known = np.mean(squares), np.std(squares) / 20
     root = np.linalg.cholesky(np.linalg.inv(information))
-    stand = Rows(z @ root, z @ whole, np.ones(len(z)))
+    stand = Population(z @ root, z @ whole, np.ones(len(z)))
     brought = (1 - q) * q**2 * 199 * (stand.z**2).sum(axis=1)
     chances = Chances(np.full(len(z), 0.005), np.ones(len(z)))
     found, error = error_of_few(stand, chances, float(brought.sum()))
@@ -70,7 +70,9 @@ def test_positives_that_are_let_go_count_too() -> None:
     kept = np.arange(1, 61)
     chance = binom.pmf(kept, positives, 0.5)
     exact = whole * float(chance @ np.log(kept / 30) ** 2)
-    stand = Rows(np.array([[whole**-0.5]]), np.array([np.log(p / (1 - p))]), np.array([4060.0]))
+    stand = Population(
+        np.array([[whole**-0.5]]), np.array([np.log(p / (1 - p))]), np.array([4060.0])
+    )
     linear = positives * (1 - p) ** 2 / whole
     found, error = error_of_few(stand, Chances(np.ones(1), np.full(1, 0.5)), linear)
     # A Poisson number stands for the binomial one: 30 of 60 in half, .5 x 30 for sure.

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rebalance.core.efficiency import Chances, Information
-from rebalance.core.few_rows import Rows, error_of_few
+from rebalance.core.few_rows import Population, error_of_few
 from rebalance.core.forecast import Forecast
 from rebalance.core.posterior import Posterior, quadrature
 
@@ -83,7 +83,7 @@ def test_where_it_is_asked_for_draws_of_few_rows_are_simulated() -> None:
     total.add(Z, LOG_ODDS, CHANCES, COUNT)
     root = np.linalg.cholesky(np.linalg.inv(total.population))
     formula = 3 / total.efficiency("weight") - 3
-    stand = Rows(Z @ root, LOG_ODDS, COUNT)
+    stand = Population(Z @ root, LOG_ODDS, COUNT)
     added, error = error_of_few(stand, CHANCES, formula)
     found = Forecast(Z, LOG_ODDS, COUNT, None, simulated=True).of(CHANCES)
     # The same draws in other coordinates.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rebalance.core.inference import model_based
-from rebalance.core.posterior import Posterior, Rows, posterior, quadrature
+from rebalance.core.posterior import Drawn, Posterior, posterior, quadrature
 from tests.benchmarks.paper.newton import fit
 
 
@@ -22,7 +22,7 @@ def learned(
 ) -> Posterior:
     """Of rows of which the first is the positive, with log odds -1 + 2 z among them."""
     at = np.array(z)
-    rows = Rows(
+    rows = Drawn(
         np.column_stack([np.ones(len(z)), at]),
         np.arange(len(z)) == 0,
         np.ones(len(z)) if count is None else np.array(count),
@@ -88,7 +88,7 @@ def test_the_variance_is_that_of_fits_to_rows_drawn_by_class() -> None:
             spread = model_based(z, eta, np.ones(450), np.zeros(2))
             found = posterior(
                 b[1:], spread.variance[1:, 1:], np.zeros(1), np.zeros(1),
-                Rows(z, labels, np.ones(450), eta), positives=150.0,
+                Drawn(z, labels, np.ones(450), eta), positives=150.0,
             )  # fmt: skip
             apart = found.nodes(at) - found.mean(at)
             seen.append(quadrature()[1] @ apart**2)
