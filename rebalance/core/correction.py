@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_HALVINGS = 100
+
 
 def offset(pi_0: Floats, pi_1: Floats) -> Floats:
     """l = log pi_1 - log pi_0, the shift of the log odds that sampling causes at x.
@@ -46,6 +48,25 @@ def to_sample(log_odds_population: Floats, shift: Floats | float) -> Floats:
     0.0917
     """
     return log_odds_population + shift
+
+
+def shift_to(log_odds: Floats, weight: Floats | float, positives: float) -> float:
+    """What must be added to all log odds for the sum of weighted probabilities to be `positives`.
+
+    By bisection, which works however large log odds are; without BLAS, whose threads would make
+    sums depend on the machine.
+
+    >>> round(shift_to(np.zeros(4), 1.0, 1.0), 4)  # logit 1/4
+    -1.0986
+    """
+    low, high = -50.0 - float(log_odds.max()), 50.0 - float(log_odds.min())
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        if float((weight * probability(middle + log_odds)).sum()) < positives:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
 
 
 def prior_shift(train: float, true: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rebalance.core.correction import probability
+from rebalance.core.correction import probability, shift_to
 from rebalance.core.log_odds_cells import Floats, Outcomes
 
 _ITERATIONS = 100
@@ -34,14 +34,7 @@ def fit_intercept(outcomes: Outcomes) -> LogitFit | None:
     if found is not None:
         return found
     target = float(weight[outcomes.y_true].sum())
-    low, high = -50.0 - float(x.max()), 50.0 - float(x.min())
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if float((weight * probability(middle + x)).sum()) < target:
-            low = middle
-        else:
-            high = middle
-    return fit_logit(outcomes, z, x, start=np.array([0.5 * (low + high)]))
+    return fit_logit(outcomes, z, x, start=np.array([shift_to(x, weight, target)]))
 
 
 def fit_logit(

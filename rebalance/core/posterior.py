@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rebalance.core.correction import probability
+from rebalance.core.correction import probability, shift_to
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,6 @@ PRIOR = 1.0
 # Where a row's log odds are known no better than that, they are hardly normal.
 _WIDEST = 2.0
 _LEAST_SLOPE = 0.1
-_HALVINGS = 60
 
 
 def quadrature() -> tuple[Floats, Floats]:
@@ -144,14 +143,8 @@ def posterior(
     floor = max(float(1 / inside.sum() - by_class), 0.0)
     found = Posterior(np.append(0.0, slope * slopes), centre, floor, known * covariance)
     nodes, share = found.nodes(rows.z), quadrature()[1]
-    low, high = -50.0 - float(nodes.max()), 50.0 - float(nodes.min())
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        if float(share @ probability(nodes + middle) @ rows.count) < positives:
-            low = middle
-        else:
-            high = middle
-    return replace(found, coefficients=np.append(0.5 * (low + high), slope * slopes))
+    shift = shift_to(nodes, np.outer(share, rows.count), positives)
+    return replace(found, coefficients=np.append(shift, slope * slopes))
 
 
 def _outwards(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rebalance.core.collinearity import dependent
-from rebalance.core.correction import probability
+from rebalance.core.correction import probability, shift_to
 from rebalance.core.inference import information, newton_step
 from rebalance.errors import FitError
 from rebalance.learners.separation import VANISHED, by_size, separating
@@ -113,15 +113,8 @@ class Problem:
                 remedy="give both classes some weight",
             )
         target = float(self.weight[self.y_true].sum())
-        low, high = -50.0 - float(self.offset.max()), 50.0 - float(self.offset.min())
-        for _ in range(100):
-            middle = 0.5 * (low + high)
-            if float(self.weight @ probability(middle + self.offset)) < target:
-                low = middle
-            else:
-                high = middle
         found = np.zeros(self.z.shape[1])
-        found[0] = 0.5 * (low + high)
+        found[0] = shift_to(self.offset, self.weight, target)
         if self.information_left(found) < UNDECIDED * self.rarer:
             raise FitError(
                 f"the offsets, {self.offset.min():.4g} to {self.offset.max():.4g}, decide the "

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from rebalance.core.correction import probability
+from rebalance.core.correction import probability, shift_to
 from rebalance.core.design import Budget
 from rebalance.core.efficiency import Chances, Information
 from rebalance.steps.context import Context
@@ -78,7 +78,7 @@ def ratios(case: Case, score: str, size: int, seed: int, folder: Path) -> tuple[
     own = Information(1 + FEATURES)
     own.add(
         np.column_stack([np.ones(ROWS), x]),
-        _with_positives(log_odds, int(y_true.sum())),
+        log_odds + shift_to(log_odds, 1.0, float(y_true.sum())),  # of this table
         Chances(chances["pi_0"].to_numpy(), chances["pi_1"].to_numpy()),
         np.ones(ROWS),
     )
@@ -92,18 +92,6 @@ def ratios(case: Case, score: str, size: int, seed: int, folder: Path) -> tuple[
         for value, between in seen
     )
     return planned, realised
-
-
-def _with_positives(log_odds: Floats, positives: int) -> Floats:
-    """The log odds of this table: their probabilities sum to its positives."""
-    low, high = -1.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        if probability(log_odds + middle).sum() < positives:
-            low = middle
-        else:
-            high = middle
-    return np.asarray(log_odds + low)
 
 
 def lines(folder: Path) -> list[list[str]]:
