@@ -117,10 +117,11 @@ def pilot(
         "calibration slope": number(result.calibration_slope, 3),
     }
     if "standard_error_of_log" in result.plan:
-        shown["plan known to within"] = " and ".join(
-            f"{_roughly(result, what)} ({what})" for what in ("offset", "weight")
+        simulated = result.plan["correction"] == "weight"
+        weights = f"{_roughly(result, 'weight')} (weight)" if simulated else "weights by formula"
+        shown["plan known to within"] = (
+            f"{_roughly(result, 'offset')} (offset), {weights}, at the worst of these rates"
         )
-        shown["plan known to within"] += ", at the worst of these rates"
     summary = facts(f"{model} pilot: {output}", shown)
     planned = [] if "withheld" in result.plan else [_plan(result)]
     console.show("pilot", result.document(), summary, *planned)

@@ -217,13 +217,18 @@ def known_between(
 ) -> tuple[float, float] | None:
     """The 95% range of an efficiency that the plan gives for a rate.
 
-    None where it is not known: of trees, and of a pilot of an earlier version.
+    None where it is not known: of trees, of an earlier version's pilot, and of weights by formula.
     """
     errors = plan.get("standard_error_of_log")
-    if errors is None:
+    if errors is None or by_formula(plan, correction):
         return None
     error = float(np.interp(np.log(rate), np.log(plan["rates"]), errors[correction][score]))
     return range_of(efficiency, error)
+
+
+def by_formula(plan: Mapping[str, Any], correction: str) -> bool:
+    """Whether it is a plan for weights without simulated draws, whose error is not known."""
+    return correction == "weight" and plan.get("correction") != "weight"
 
 
 def range_of(efficiency: float, error: float) -> tuple[float, float]:
@@ -257,14 +262,16 @@ def tell_rough(
     between: tuple[float, float] | None,
     context: Context,
 ) -> None:
-    """Say where a plan's range is wider than a tenth to either side, and what knows better."""
+    """Say where a plan's range is wider than a tenth to either side, or is not known of weights."""
+    if by_formula(plan, correction):
+        context.note(
+            "the pilot plans weights by a formula, which may be off by a factor where few rows are "
+            "kept; a pilot made with --correction weight knows better"
+        )
     if between is None or between[1] <= (1 + ROUGH) ** 2 * between[0]:
         return
-    better = ""
-    if correction == "weight" and plan.get("correction") != "weight":
-        better = "; a pilot made with --correction weight knows better"
-    elif "correction" not in plan:  # an earlier version's
-        better = "; made again, the pilot knows better"
+    # An earlier version's says for nothing what it is.
+    better = "" if "correction" in plan else "; made again, the pilot knows better"
     context.note(
         f"the pilot knows its plan only roughly: an efficiency of {efficiency:.2f} may be "
         f"{between[0]:.2f} to {between[1]:.2f} (95% range){better}"

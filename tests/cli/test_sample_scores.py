@@ -172,7 +172,7 @@ def test_a_small_pilot_plans_by_more_rows_than_its_own(
     assert max(better[1] / better[0], high / low) < 1.1
 
 
-def test_a_plan_for_weights_is_called_rough_unless_it_was_simulated(
+def test_a_plan_for_weights_has_no_range_unless_it_was_simulated(
     simulated: Simulated, tmp_path: Path, done: Invoke
 ) -> None:
     guide = tmp_path / "p.rbl"
@@ -181,8 +181,10 @@ def test_a_plan_for_weights_is_called_rough_unless_it_was_simulated(
     asked += ["--score", "uniform", "--efficiency", 0.08, "--correction", "weight"]
     done(base)
     told = done(asked).stderr
-    assert "the pilot knows its plan only roughly: an efficiency of 0.08 may be" in told
+    told = " ".join(told.split())
+    assert "the pilot plans weights by a formula, which may be off by a factor" in told
     assert "a pilot made with --correction weight knows better" in told
+    assert "planned 8.0%)" in told  # without a range
     before = read_pilot(str(guide)).plan
     done([*base, "--correction", "weight"])
     after = read_pilot(str(guide)).plan

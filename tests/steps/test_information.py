@@ -78,6 +78,10 @@ def test_a_range_is_given_where_the_pilots_own_error_is_known(plan: dict[str, ob
     assert between == pytest.approx((0.5 / np.exp(0.196), 0.5 * np.exp(0.196)), rel=1e-4)
     assert known_between(told, "uniform", "offset", 0.1, 0.9)[1] == 1.0  # type: ignore[index]
     assert known_between(told, "uniform", "offset", 1.0, 1.0) == (1.0, 1.0)
+    weights = told | {"standard_error_of_log": {"weight": errors["offset"]}}
+    assert known_between(weights, "uniform", "weight", 0.1, 0.5) is None  # by formula
+    simulated = weights | {"correction": "weight"}
+    assert known_between(simulated, "uniform", "weight", 0.1, 0.5) == pytest.approx(between)
 
 
 def test_a_pilot_without_a_plan_is_named() -> None:
